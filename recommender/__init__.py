@@ -1,0 +1,1 @@
+"""The core of Liveshelf: events, features, model, candidates, ranking, ports and adapters."""

@@ -1,0 +1,113 @@
+"""Reading events from JSON and writing them, with errors that name the field, the rule and the value."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from recommender.events.base import MICROSECONDS
+from recommender.events.catalogue import ItemDelete, ItemUpsert, StockChange
+from recommender.events.shopper import (
+    AddToCart,
+    AddToWishlist,
+    BeginCheckout,
+    Click,
+    Exposure,
+    Payment,
+    Purchase,
+    Refund,
+    RemoveFromCart,
+    RemoveFromWishlist,
+    Search,
+    SurveyAnswer,
+    View,
+)
+
+AnyShopperEvent = Annotated[
+    View
+    | Click
+    | Search
+    | AddToCart
+    | RemoveFromCart
+    | AddToWishlist
+    | RemoveFromWishlist
+    | BeginCheckout
+    | Purchase
+    | Payment
+    | Refund
+    | SurveyAnswer
+    | Exposure,
+    Field(discriminator="kind"),
+]
+AnyCatalogueEvent = Annotated[ItemUpsert | ItemDelete | StockChange, Field(discriminator="kind")]
+AnyEvent = Annotated[AnyShopperEvent | AnyCatalogueEvent, Field(discriminator="kind")]
+
+EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+FUTURE_LIMIT = timedelta(minutes=5)
+"""How far an event time may lie ahead of our clock before the event is refused."""
+
+_VALUE_LENGTH = 80
+_MAX_PROBLEMS = 5
+
+
+class InvalidEvent(ValueError):
+    """An event breaks a rule; the text names each field, its rule and its value."""
+
+
+def decode_event(payload: bytes | str) -> AnyEvent:
+    """Read one event from JSON.
+
+    Raises:
+        InvalidEvent: the payload is not JSON, or breaks a rule of its kind.
+    """
+    try:
+        return EVENT.validate_json(payload)
+    except ValidationError as error:
+        raise InvalidEvent(explain(error)) from None
+
+
+def encode_event(event: AnyEvent) -> bytes:
+    """Write one event as JSON without its empty fields; ``decode_event`` gives an equal event back."""
+    return EVENT.dump_json(event, exclude_none=True, exclude_defaults=False)
+
+
+def refuse_future(event: AnyEvent, now: datetime) -> None:
+    """Refuse an event whose time lies more than ``FUTURE_LIMIT`` ahead of ``now``.
+
+    Raises:
+        InvalidEvent: the event comes from the future, so some clock is wrong.
+    """
+    if event.event_time > now + FUTURE_LIMIT:
+        minutes = int(FUTURE_LIMIT.total_seconds() // 60)
+        raise InvalidEvent(
+            f"{event.kind}.event_time: must not be more than {minutes} minutes ahead of the server's clock; "
+            f"got {event.event_time.isoformat()}"
+        )
+
+
+def explain(error: ValidationError) -> str:
+    """Return the errors of pydantic as ``field: rule; got value``, at most five of them."""
+    problems = error.errors(include_url=False)
+    lines = [_problem(problem) for problem in problems[:_MAX_PROBLEMS]]
+    if len(problems) > _MAX_PROBLEMS:
+        lines.append(f"and {len(problems) - _MAX_PROBLEMS} more")
+    return " | ".join(lines)
+
+
+def _problem(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "event"
+    rule = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] in ("missing", "json_invalid"):
+        return f"{where}: {rule}"
+    value = repr(problem["input"]) if not isinstance(problem["input"], dict) else "an object"
+    if len(value) > _VALUE_LENGTH:
+        value = value[: _VALUE_LENGTH - 1] + "…"
+    return f"{where}: {rule}; got {value}"
+
+
+def utc_from_us(time_us: int) -> datetime:
+    """Return microseconds since 1970-01-01 UTC as a datetime in UTC, exact to the microsecond."""
+    return datetime.fromtimestamp(time_us // MICROSECONDS, UTC).replace(microsecond=time_us % MICROSECONDS)

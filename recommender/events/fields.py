@@ -1,0 +1,56 @@
+"""The field types that events share, each with its rule and its meaning."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+
+ID_PATTERN = r"^[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
+"""No control characters, no white space at either end."""
+
+CATEGORY_SEPARATOR = " > "
+
+
+def _identifier(description: str) -> Field:  # type: ignore[valid-type]
+    return Field(min_length=1, max_length=128, pattern=ID_PATTERN, description=description)
+
+
+def _to_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+EventId = Annotated[str, _identifier("unique per event; a retry carries the same one and counts once")]
+UserId = Annotated[str, _identifier("the shop's id of a known shopper")]
+SessionId = Annotated[str, _identifier("the shop's id of a visit or a device; enough for an anonymous shopper")]
+ItemId = Annotated[str, _identifier("the shop's id of an item")]
+OrderId = Annotated[str, _identifier("the shop's id of an order")]
+SlateId = Annotated[str, _identifier("the slate that the shopper saw, as the API named it")]
+ShortText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+LongText = Annotated[str, StringConstraints(max_length=2_000)]
+EventTime = Annotated[
+    AwareDatetime,
+    AfterValidator(_to_utc),
+    Field(description="when it happened: ISO 8601 with an offset, kept as UTC to the microsecond"),
+]
+Cents = Annotated[int, Field(ge=0, le=10**12, description="amount in minor units of the currency [cents]")]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217 code")]
+Quantity = Annotated[int, Field(ge=1, le=1_000_000, description="number of units [count]")]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2 code")]
+CategoryName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^>\x00-\x1f]+$")]
+CategoryPath = Annotated[
+    tuple[CategoryName, ...],
+    Field(max_length=8, description='path from the root, for example ["Shoes", "Running"]'),
+]
+
+
+def category_key(path: tuple[str, ...]) -> str:
+    """Return the path as one string, ``"Shoes > Running"``; the empty string for no category."""
+    return CATEGORY_SEPARATOR.join(path)
+
+
+def category_levels(key: str) -> list[str]:
+    """Return the key of a category and of all its ancestors, the root first."""
+    names = key.split(CATEGORY_SEPARATOR) if key else []
+    return [CATEGORY_SEPARATOR.join(names[: depth + 1]) for depth in range(len(names))]
