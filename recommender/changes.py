@@ -1,0 +1,58 @@
+"""Change notices: which entities have new feature rows, for those who hold copies of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import redis
+import redis.asyncio
+
+_STREAM = "liveshelf:changes"
+_MOST_NOTICES = 100_000
+_SEPARATOR = b"\n"
+
+
+class ChangeNotice(NamedTuple):
+    """New rows of a feature view are readable."""
+
+    position: str
+    view: str
+    keys: tuple[str, ...]
+
+
+class ChangePublisher:
+    """Sends notices; to be called once the rows are readable."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis: Any = client
+
+    def publish(self, view: str, keys: Iterable[str]) -> None:
+        """Tell that these entities have new rows in this view."""
+        body = _SEPARATOR.join(key.encode() for key in keys)
+        self._redis.xadd(_STREAM, {"view": view, "keys": body}, maxlen=_MOST_NOTICES, approximate=True)
+
+
+class ChangeReader:
+    """Receives notices, for asyncio."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._redis: Any = client
+
+    async def last_position(self) -> str:
+        """Return the position of the latest notice, to read on from later."""
+        latest = await self._redis.xrevrange(_STREAM, count=1)
+        return latest[0][0].decode() if latest else "0-0"
+
+    async def read(self, after: str, wait_ms: int, most: int = 1_000) -> list[ChangeNotice]:
+        """Return the notices behind a position, waiting up to ``wait_ms`` for the first."""
+        answer = await self._redis.xread({_STREAM: after}, count=most, block=wait_ms)
+        return [
+            ChangeNotice(
+                position.decode(),
+                fields[b"view"].decode(),
+                tuple(key.decode() for key in fields[b"keys"].split(_SEPARATOR)),
+            )
+            for _, notices in answer or []
+            for position, fields in notices
+        ]

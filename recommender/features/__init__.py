@@ -1,0 +1,33 @@
+"""Features: for each view its row class, its state and its pure fold, in one file."""
+
+from recommender.features.category import CategoryTrend
+from recommender.features.interaction import Interaction, implicit_session, interaction
+from recommender.features.item_activity import ItemActivity
+from recommender.features.item_catalogue import ItemCatalogue
+from recommender.features.row import Column, ColumnType, FeatureRow
+from recommender.features.session import SessionFeatures
+from recommender.features.user import UserFeatures
+
+ROW_TYPES: tuple[type[FeatureRow], ...] = (
+    SessionFeatures,
+    UserFeatures,
+    ItemCatalogue,
+    ItemActivity,
+    CategoryTrend,
+)
+"""Every feature view. The stream writes them, Feast registers them, validation and docs derive from them."""
+
+__all__ = [
+    "ROW_TYPES",
+    "CategoryTrend",
+    "Column",
+    "ColumnType",
+    "FeatureRow",
+    "Interaction",
+    "ItemActivity",
+    "ItemCatalogue",
+    "SessionFeatures",
+    "UserFeatures",
+    "implicit_session",
+    "interaction",
+]

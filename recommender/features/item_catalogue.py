@@ -1,0 +1,96 @@
+"""Catalogue features: what an item is, what it costs and whether it can be bought now."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from recommender.events import AnyCatalogueEvent, ItemDelete, ItemUpsert, StockChange, category_key
+from recommender.features.clock import EntityClock
+from recommender.features.row import FeatureRow, TimeUs
+
+UNKNOWN = -1
+
+
+class ItemCatalogue(FeatureRow):
+    """One item of the catalogue, as its latest events say."""
+
+    view: ClassVar[str] = "item_catalogue"
+    entity: ClassVar[str] = "item_id"
+    ttl: ClassVar[timedelta] = timedelta(0)
+
+    item_id: str
+    feature_time_us: TimeUs
+    available: Annotated[bool, msgspec.Meta(description="not deleted, and not known to be out of stock")]
+    stock: Annotated[int, msgspec.Meta(ge=-1, description="units in stock [count]; -1 when unknown")]
+    price_cents: Annotated[int, msgspec.Meta(ge=-1, description="unit price [cents]; -1 when unknown")]
+    currency: Annotated[str, msgspec.Meta(description="ISO 4217; empty when unknown")]
+    title: Annotated[str, msgspec.Meta(description="empty when unknown")]
+    category: Annotated[str, msgspec.Meta(description='path from the root, "Shoes > Running"; empty when unknown')]
+    brand: Annotated[str, msgspec.Meta(description="empty when unknown")]
+    tags: Annotated[list[str], msgspec.Meta(description="the shop's own marks")]
+    image_url: Annotated[str, msgspec.Meta(description="empty when unknown")]
+    page_url: Annotated[str, msgspec.Meta(description="empty when unknown")]
+
+
+class CatalogueState(msgspec.Struct, array_like=True):
+    """What is known of an item. Description, deletion and stock each follow the event with the latest time."""
+
+    clock: EntityClock = msgspec.field(default_factory=EntityClock)
+    described_us: int = 0
+    deleted: bool = False
+    stocked_us: int = 0
+    stock: int = UNKNOWN
+    price_cents: int = UNKNOWN
+    currency: str = ""
+    title: str = ""
+    category: str = ""
+    brand: str = ""
+    tags: list[str] = []
+    image_url: str = ""
+    page_url: str = ""
+
+
+def fold(state: CatalogueState, event: AnyCatalogueEvent) -> bool:
+    """Take a catalogue event into the state; return False if a later one has overtaken it."""
+    time_us = event.time_us
+    state.clock.see(time_us)
+    if isinstance(event, StockChange):
+        if time_us < state.stocked_us:
+            return False
+        state.stocked_us, state.stock = time_us, event.stock
+        return True
+    if time_us < state.described_us:
+        return False
+    state.described_us = time_us
+    state.deleted = isinstance(event, ItemDelete)
+    if isinstance(event, ItemUpsert):
+        state.price_cents = UNKNOWN if event.price_cents is None else event.price_cents
+        state.currency = event.currency or ""
+        state.title = event.title
+        state.category = category_key(event.category)
+        state.brand = event.brand or ""
+        state.tags = list(event.tags)
+        state.image_url = event.image_url or ""
+        state.page_url = event.page_url or ""
+    return True
+
+
+def row(item_id: str, state: CatalogueState) -> ItemCatalogue:
+    """Return the item's row as of its clock."""
+    return ItemCatalogue(
+        item_id,
+        state.clock.feature_time_us(),
+        not state.deleted and state.stock != 0,
+        state.stock,
+        state.price_cents,
+        state.currency,
+        state.title,
+        state.category,
+        state.brand,
+        state.tags,
+        state.image_url,
+        state.page_url,
+    )

@@ -1,0 +1,249 @@
+"""Session features: what this visit has been about until now."""
+
+from __future__ import annotations
+
+from bisect import insort
+from datetime import timedelta
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from recommender.features.clock import EntityClock
+from recommender.features.interaction import Interaction
+from recommender.features.row import FeatureRow, TimeUs, count
+from recommender.features.windows import SECOND_US
+
+VISIT_GAP_US = 30 * 60 * SECOND_US
+"""A visit ends after this much inactivity."""
+ALLOWED_LATENESS_US = 30 * 60 * SECOND_US
+"""An event older than its session's latest one by more than this is late: kept in history, not in features."""
+RECENT_ITEMS = 20
+RECENT_QUERIES = 5
+CART_ITEMS = 50
+REMEMBERED_EVENTS = 1_024
+TRAIL_LENGTH = 40
+NEIGHBOUR_SPAN_US = 60 * 60 * SECOND_US
+NEIGHBOURS_EACH_SIDE = {"view": 5, "purchase": 10}
+"""How many events of the same kind before it an event is paired with."""
+LOOKS = frozenset({"view", "click", "add_to_cart", "add_to_wishlist", "purchase"})
+"""Kinds that show interest in an item."""
+
+TimeMs = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class SessionFeatures(FeatureRow):
+    """One session. ``started_at_ms`` to ``distinct_categories`` speak of the current visit, which ends after 30
+    minutes of inactivity; the recent lists and the cart go on over visits for as long as the shop keeps the id.
+    """
+
+    view: ClassVar[str] = "session"
+    entity: ClassVar[str] = "session_id"
+    ttl: ClassVar[timedelta] = timedelta(0)
+
+    session_id: str
+    feature_time_us: TimeUs
+    user_id: Annotated[str, msgspec.Meta(description="known shopper of the session; empty while anonymous")]
+    started_at_ms: Annotated[int, msgspec.Meta(ge=0, description="first event of the visit [ms since 1970 UTC]")]
+    duration_s: Annotated[float, msgspec.Meta(ge=0, description="from the visit's first to its last event [s]")]
+    events: Annotated[int, count("events of the visit")]
+    views: Annotated[int, count("item views of the visit")]
+    distinct_categories: Annotated[int, count("categories of the items seen in the visit")]
+    recent_items: Annotated[list[str], msgspec.Meta(description="distinct items, the latest first, up to 20")]
+    recent_item_at_ms: Annotated[
+        list[TimeMs], msgspec.Meta(description="when each recent item was last looked at [ms since 1970 UTC]")
+    ]
+    recent_categories: Annotated[list[str], msgspec.Meta(description="category of each recent item; may be empty")]
+    recent_queries: Annotated[list[str], msgspec.Meta(description="search texts, the latest first, up to 5")]
+    cart_items: Annotated[list[str], msgspec.Meta(description="items in the cart, the latest first, up to 50")]
+    device: Annotated[str, msgspec.Meta(description="kind of device; empty when unknown")]
+    country: Annotated[str, msgspec.Meta(description="ISO 3166-1 alpha-2; empty when unknown")]
+
+
+class Visit(msgspec.Struct, array_like=True):
+    """A run of events without a gap of 30 minutes."""
+
+    start_us: int
+    end_us: int
+    events: int = 0
+    views: int = 0
+    categories: dict[str, int] = {}
+
+    def absorb(self, other: Visit) -> None:
+        """Add another run to this one."""
+        self.start_us = min(self.start_us, other.start_us)
+        self.end_us = max(self.end_us, other.end_us)
+        self.events += other.events
+        self.views += other.views
+        for category in other.categories:
+            self.categories[category] = 1
+
+
+class SessionState(msgspec.Struct, array_like=True):
+    """What is remembered of a session to compute its next row."""
+
+    clock: EntityClock = msgspec.field(default_factory=EntityClock)
+    seen: dict[int, int] = {}
+    visits: list[Visit] = []
+    items: dict[str, int] = {}
+    categories: dict[str, str] = {}
+    queries: dict[str, int] = {}
+    cart: dict[str, tuple[int, bool]] = {}
+    views: list[tuple[int, str, str]] = []
+    purchases: list[tuple[int, str, str]] = []
+    user: tuple[int, str] = (0, "")
+    device: tuple[int, str] = (0, "")
+    country: tuple[int, str] = (0, "")
+
+
+class Pair(msgspec.Struct):
+    """Two items met in one session; ``weight`` is -1 to take back what an event out of order has parted."""
+
+    item_id: str
+    other_id: str
+    kind: str
+    time_us: int
+    weight: int
+
+
+def is_repeated(state: SessionState, event: Interaction) -> bool:
+    """Tell whether this event id was among the last 1,024 of the session, and remember it."""
+    key = event.digest
+    if key in state.seen:
+        return True
+    if len(state.seen) >= REMEMBERED_EVENTS:
+        del state.seen[next(iter(state.seen))]
+    state.seen[key] = 1
+    return False
+
+
+def is_late(state: SessionState, event: Interaction) -> bool:
+    """Tell whether the event is older than the session's latest by more than the allowed lateness."""
+    return event.time_us < state.clock.latest_us - ALLOWED_LATENESS_US
+
+
+def fold(state: SessionState, event: Interaction) -> list[Pair]:
+    """Take an event, neither repeated nor late, into the state; return the item pairs that it makes."""
+    time_us = event.time_us
+    state.clock.see(time_us)
+    _visit(state, event)
+    if event.user_id:
+        state.user = max(state.user, (time_us, event.user_id))
+    if event.device:
+        state.device = max(state.device, (time_us, event.device))
+    if event.country:
+        state.country = max(state.country, (time_us, event.country))
+    if event.query:
+        _remember(state.queries, event.query, time_us, RECENT_QUERIES)
+    if not event.item_id:
+        return []
+    kind = event.kind
+    if kind in LOOKS:
+        _remember(state.items, event.item_id, time_us, RECENT_ITEMS)
+        if event.category:
+            state.categories[event.item_id] = event.category
+        if len(state.categories) > 2 * RECENT_ITEMS:
+            state.categories = {item: state.categories.get(item, "") for item in state.items}
+    if kind in ("add_to_cart", "remove_from_cart", "purchase"):
+        _cart(state, event)
+    if kind == "view":
+        return _pairs(state.views, event)
+    if kind == "purchase":
+        return _pairs(state.purchases, event)
+    return []
+
+
+def row(session_id: str, state: SessionState) -> SessionFeatures:
+    """Return the session's row as of its clock."""
+    visit = max(state.visits, key=lambda v: v.end_us)
+    recent = _latest(state.items, RECENT_ITEMS)
+    cart = sorted(((t, item) for item, (t, inside) in state.cart.items() if inside), reverse=True)
+    return SessionFeatures(
+        session_id,
+        state.clock.feature_time_us(),
+        state.user[1],
+        visit.start_us // 1000,
+        (visit.end_us - visit.start_us) / SECOND_US,
+        visit.events,
+        visit.views,
+        len(visit.categories),
+        [item for _, item in recent],
+        [t // 1000 for t, _ in recent],
+        [state.categories.get(item, "") for _, item in recent],
+        [query for _, query in _latest(state.queries, RECENT_QUERIES)],
+        [item for _, item in cart[:CART_ITEMS]],
+        state.device[1],
+        state.country[1],
+    )
+
+
+def _visit(state: SessionState, event: Interaction) -> None:
+    time_us = event.time_us
+    new = Visit(time_us, time_us, 1, 1 if event.kind == "view" else 0)
+    if event.category:
+        new.categories = {event.category: 1}
+    apart = []
+    for visit in state.visits:
+        if visit.start_us - VISIT_GAP_US <= time_us <= visit.end_us + VISIT_GAP_US:
+            new.absorb(visit)
+        elif visit.end_us >= state.clock.latest_us - ALLOWED_LATENESS_US - VISIT_GAP_US:
+            apart.append(visit)
+    apart.append(new)
+    state.visits = apart
+
+
+def _remember(times: dict[str, int], key: str, time_us: int, most: int) -> None:
+    known = times.get(key)
+    if known is None or time_us > known:
+        times[key] = time_us
+    if len(times) > 2 * most:
+        for _, old in sorted(((t, k) for k, t in times.items()), reverse=True)[most:]:
+            del times[old]
+
+
+def _latest(times: dict[str, int], most: int) -> list[tuple[int, str]]:
+    return sorted(((t, key) for key, t in times.items()), reverse=True)[:most]
+
+
+def _cart(state: SessionState, event: Interaction) -> None:
+    inside = event.kind == "add_to_cart"
+    entry = (event.time_us, inside)
+    known = state.cart.get(event.item_id)
+    # At the same instant "inside" is the larger one, so the result does not depend on the order of arrival.
+    if known is None or entry > known:
+        state.cart[event.item_id] = entry
+    if len(state.cart) > 2 * CART_ITEMS:
+        newest = sorted(state.cart.items(), key=lambda pair: pair[1], reverse=True)
+        state.cart = dict(newest[:CART_ITEMS])
+
+
+def _pairs(trail: list[tuple[int, str, str]], event: Interaction) -> list[Pair]:
+    """Pair the event with its neighbours in the trail, and part those it has come between.
+
+    In a session's events of one kind, in order of (event time, event id), each is paired with the ``reach`` before
+    it that are at most an hour older and about another item. An event out of order moves two others apart.
+    """
+    reach = NEIGHBOURS_EACH_SIDE[event.kind]
+    entry = (event.time_us, event.event_id, event.item_id)
+    insort(trail, entry)
+    at = trail.index(entry)
+    made: list[Pair] = []
+    for older in trail[max(0, at - reach) : at]:
+        _both_ways(made, older, entry, event.kind, 1)
+    for newer in trail[at + 1 : at + 1 + reach]:
+        _both_ways(made, entry, newer, event.kind, 1)
+    for distance in range(1, reach + 1):
+        # Before this event came, trail[at - distance] and trail[at - distance + reach + 1] were `reach` apart.
+        left, right = at - distance, at - distance + reach + 1
+        if left >= 0 and at < right < len(trail):
+            _both_ways(made, trail[left], trail[right], event.kind, -1)
+    if len(trail) > TRAIL_LENGTH:
+        del trail[0]
+    return made
+
+
+def _both_ways(
+    made: list[Pair], older: tuple[int, str, str], newer: tuple[int, str, str], kind: str, weight: int
+) -> None:
+    if older[2] != newer[2] and newer[0] - older[0] <= NEIGHBOUR_SPAN_US:
+        made.append(Pair(older[2], newer[2], kind, newer[0], weight))
+        made.append(Pair(newer[2], older[2], kind, newer[0], weight))

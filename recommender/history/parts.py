@@ -1,0 +1,117 @@
+"""Part-files of the history's tables, written so that a crash neither loses nor doubles a row.
+
+Each writer numbers its part-files from 1 without a gap, for all tables together. Its caller saves the number in its
+own snapshot; when it starts again from that snapshot, files with higher numbers are dropped, since their rows will
+come again. Small files are merged once they are well behind any snapshot that could still be returned to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recommender.history.schema import EVENTS, SCHEMAS, table_of_events, table_of_rows
+from recommender.features import FeatureRow, Interaction
+
+_EMPTY = "empty.parquet"
+_MERGE_AT = 48
+"""Small files of one writer and table at which they are merged."""
+_SETTLED = 16
+"""How many snapshots back is surely behind any that could be returned to."""
+
+
+def parts_glob(history_dir: Path, table: str) -> str:
+    """Return the pattern that all part-files of a table match."""
+    return str(history_dir / table / "*.parquet")
+
+
+def part_files(history_dir: Path, table: str) -> list[Path]:
+    """Return the part-files of a table that hold rows."""
+    return sorted(path for path in (history_dir / table).glob("*.parquet") if path.name != _EMPTY)
+
+
+def ensure_tables(history_dir: Path) -> None:
+    """Make the folder of every table, each with a file without rows, so that readers of an empty table find one."""
+    for table, schema in SCHEMAS.items():
+        path = history_dir / table / _EMPTY
+        if not path.exists() or pq.read_schema(path) != schema:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(schema.empty_table(), path)
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    beside = path.with_name(f".{path.name}.writing")
+    pq.write_table(table, beside, compression="zstd")
+    beside.replace(path)
+
+
+class HistoryWriter:
+    """Writes the part-files of one writer.
+
+    Args:
+        history_dir: folder of the history.
+        writer: name of this writer, unique among those that run together, stable over restarts.
+        last_number: number of the last part that counts; parts behind it are dropped.
+    """
+
+    def __init__(self, history_dir: Path, writer: str, last_number: int) -> None:
+        self._dir = history_dir
+        self._writer = writer
+        self._number = last_number
+        self._rows: dict[str, list[FeatureRow]] = {}
+        self._events: list[Interaction] = []
+        self._merged: dict[str, list[Path]] = {}
+        ensure_tables(history_dir)
+        for table in SCHEMAS:
+            for path in self._own(table, "part"):
+                if _last_number(path) > last_number:
+                    path.unlink()
+
+    def add_row(self, row: FeatureRow) -> None:
+        """Take a feature row for the next part."""
+        self._rows.setdefault(row.view, []).append(row)
+
+    def add_event(self, event: Interaction) -> None:
+        """Take a shopper event for the next part."""
+        self._events.append(event)
+
+    def flush(self) -> int:
+        """Write what was taken as new parts; return the number of the last part, to be saved by the caller."""
+        tables = {view: table_of_rows(rows) for view, rows in self._rows.items() if rows}
+        if self._events:
+            tables[EVENTS] = table_of_events(self._events)
+        if not tables:
+            return self._number
+        self._number += 1
+        for name, table in tables.items():
+            _write(table, self._dir / name / f"part-{self._writer}-{self._number:09d}.parquet")
+        self._rows, self._events = {}, []
+        for name in tables:
+            self._merge(name)
+        return self._number
+
+    def _own(self, table: str, level: str) -> list[Path]:
+        return sorted((self._dir / table).glob(f"{level}-{self._writer}-*.parquet"))
+
+    def _merge(self, table: str) -> None:
+        """Merge settled small files into one; the ones merged go at the next merge, so that readers can finish."""
+        gone = set(self._merged.get(table, ()))
+        settled = [
+            path
+            for path in self._own(table, "part")
+            if path not in gone and _last_number(path) <= self._number - _SETTLED
+        ]
+        if len(settled) < _MERGE_AT:
+            return
+        for path in gone:
+            path.unlink(missing_ok=True)
+        first, last = _last_number(settled[0]), _last_number(settled[-1])
+        merged = pa.concat_tables([pq.read_table(path, schema=SCHEMAS[table]) for path in settled])
+        _write(merged, self._dir / table / f"merged-{self._writer}-{first:09d}-{last:09d}.parquet")
+        self._merged[table] = settled
+
+
+def _last_number(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])

@@ -1,0 +1,91 @@
+"""The data folder of an installation: where everything lies, and what of it runs now."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from recommender.settings import DEFAULT_REDIS_URL, Settings
+
+
+class RunRecord(msgspec.Struct):
+    """What ``liveshelf up`` has started, as it wrote it down."""
+
+    pid: int
+    started_at: float
+    """Creation time of the supervisor's process [s since 1970], which tells it from a later one of the same pid."""
+    redis_url: str
+    api_url: str
+    processes: dict[str, int] = {}
+
+
+class Installation:
+    """The paths in a data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir.expanduser().resolve()
+        self.redis_dir = self.data_dir / "redis"
+        self.recovery_dir = self.data_dir / "recovery"
+        self.state_dir = self.data_dir / "state"
+        self.history_dir = self.data_dir / "history"
+        self.models_dir = self.data_dir / "models"
+        self.validation_dir = self.data_dir / "validation"
+        self.rejects_dir = self.data_dir / "rejects"
+        self.logs_dir = self.data_dir / "logs"
+        self.registry_path = self.data_dir / "registry.db"
+        self._run_path = self.data_dir / "run.json"
+
+    def write_run_record(self, record: RunRecord) -> None:
+        """Write down what runs; atomic."""
+        write_atomically(self._run_path, msgspec.json.encode(record))
+
+    def clear_run_record(self) -> None:
+        """Forget what ran."""
+        self._run_path.unlink(missing_ok=True)
+
+    def last_run_record(self) -> RunRecord | None:
+        """Return what ``liveshelf up`` wrote down last, whether it still runs or not."""
+        try:
+            return msgspec.json.decode(self._run_path.read_bytes(), type=RunRecord)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def run_record(self) -> RunRecord | None:
+        """Return what runs now, or None when the installation is stopped (or was killed)."""
+        record = self.last_run_record()
+        if record is None:
+            return None
+        try:
+            started_at = psutil.Process(record.pid).create_time()
+        except psutil.NoSuchProcess:
+            return None
+        return record if abs(started_at - record.started_at) < 1.0 else None
+
+
+def resolve_redis_url(settings: Settings) -> str:
+    """Return the Redis to use: the one set, else the running installation's, else the one at the default port."""
+    if settings.redis_url:
+        return settings.redis_url
+    record = Installation(settings.data_dir).run_record()
+    return record.redis_url if record else DEFAULT_REDIS_URL
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees either the old content or the new, and a crash leaves one of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON; atomic."""
+    write_atomically(path, json.dumps(value, indent=2, sort_keys=True).encode() + b"\n")

@@ -1,0 +1,38 @@
+"""The settings of an installation, from environment variables ``LIVESHELF_*``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+
+
+def default_data_dir() -> Path:
+    """Return ``.liveshelf`` in the source checkout, or in the home folder where there is no checkout."""
+    root = _CHECKOUT if (_CHECKOUT / "pyproject.toml").exists() else Path.home()
+    return root / ".liveshelf"
+
+
+class Settings(BaseSettings):
+    """All settings. A composition root reads them once; nothing else looks at the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="LIVESHELF_", frozen=True)
+
+    data_dir: Path = Field(default_factory=default_data_dir, description="the one folder of an installation")
+    redis_url: str | None = Field(
+        default=None, description="an existing Redis; without it the embedded one of the data folder"
+    )
+    event_log: str | None = Field(default=None, description="redis://... or kafka://...; without it the Redis above")
+    partitions: int = Field(default=4, ge=1, le=256, description="partitions of each topic of the event log")
+    retention_hours: float = Field(default=72.0, gt=0, description="how long read events stay in the event log [h]")
+    host: str = Field(default="127.0.0.1", description="address that the API listens on")
+    port: int = Field(default=8000, ge=1, le=65535, description="port that the API listens on")
+    workers: int = Field(default=1, ge=1, le=16, description="worker threads of the dataflow")
+    snapshot_seconds: int = Field(default=1, ge=1, description="how often the dataflow saves its progress [s]")
+    max_batch_events: int = Field(default=1_000, ge=1, description="events in one POST [count]")
+    max_body_bytes: int = Field(default=1_048_576, ge=1, description="size of one request body [bytes]")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
