@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recommender.history.schema import EVENTS, SCHEMAS, table_of_events, table_of_rows
 from recommender.features import FeatureRow, Interaction
+from recommender.history.schema import EVENTS, SCHEMAS, table_of_events, table_of_rows
 
 _EMPTY = "empty.parquet"
 _MERGE_AT = 48
@@ -66,7 +66,7 @@ class HistoryWriter:
         ensure_tables(history_dir)
         for table in SCHEMAS:
             for path in self._own(table, "part"):
-                if _last_number(path) > last_number:
+                if not self._merged_until(table) < _last_number(path) <= last_number:
                     path.unlink()
 
     def add_row(self, row: FeatureRow) -> None:
@@ -94,6 +94,9 @@ class HistoryWriter:
 
     def _own(self, table: str, level: str) -> list[Path]:
         return sorted((self._dir / table).glob(f"{level}-{self._writer}-*.parquet"))
+
+    def _merged_until(self, table: str) -> int:
+        return max(map(_last_number, self._own(table, "merged")), default=0)
 
     def _merge(self, table: str) -> None:
         """Merge settled small files into one; the ones merged go at the next merge, so that readers can finish."""

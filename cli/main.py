@@ -1,0 +1,148 @@
+"""The command line. Commands load what they need only when they are called, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="liveshelf",
+    help="Liveshelf: real-time recommendations for online shops.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+deadletters = typer.Typer(help="Look at events that were refused, send them again, or drop them.", no_args_is_help=True)
+app.add_typer(deadletters, name="deadletters")
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder of the installation.", envvar="LIVESHELF_DATA_DIR")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+@app.command()
+def up(
+    data_dir: DataDir = None,
+    port: Annotated[int, typer.Option(help="Port of the API.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address that the API listens on.")] = "127.0.0.1",
+    redis_url: Annotated[str | None, typer.Option(help="An existing Redis; without it an embedded one is started.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Add a simulated shop with items and shoppers.")] = False,
+) -> None:
+    """Start Redis, the dataflow and the API in this terminal; Ctrl-C stops them all."""
+    from cli.up import run
+
+    raise typer.Exit(run(data_dir=data_dir, port=port, host=host, redis_url=redis_url, demo=demo))
+
+
+@app.command()
+def replay(
+    dataset: Annotated[str, typer.Argument(help="Format of the file: taobao, online_retail, movielens, ..., generic.")],
+    file: Annotated[Path, typer.Argument(help="File or folder; .gz is read as it is.")],
+    url: Annotated[str, typer.Option(help="Address of the API.")] = "http://127.0.0.1:8000",
+    speed: Annotated[str, typer.Option(help="max, or how many times faster than it happened.")] = "max",
+    limit: Annotated[int | None, typer.Option(help="Stop after so many rows.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send the events of a public data set, or of your own file, through the API."""
+    from cli.replay import run
+
+    raise typer.Exit(run(dataset=dataset, file=file, url=url, speed=speed, limit=limit, as_json=as_json))
+
+
+@app.command("import")
+def import_(
+    dataset: Annotated[str, typer.Argument(help="Format of the file: taobao, online_retail, movielens, ..., generic.")],
+    file: Annotated[Path, typer.Argument(help="File or folder; .gz is read as it is.")],
+    data_dir: DataDir = None,
+    limit: Annotated[int | None, typer.Option(help="Stop after so many rows.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load history in bulk, without the API, into a running or a stopped installation."""
+    from cli.import_ import run
+
+    raise typer.Exit(run(dataset=dataset, file=file, data_dir=data_dir, limit=limit, as_json=as_json))
+
+
+@app.command()
+def train(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Train a model on the history and make it current."""
+    from cli.train import run
+
+    raise typer.Exit(run(data_dir=data_dir, as_json=as_json))
+
+
+@app.command()
+def validate(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Check the history with Great Expectations and build Data Docs; exit code 1 if a check fails."""
+    from cli.validate import run
+
+    raise typer.Exit(run(data_dir=data_dir, as_json=as_json))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the events."""
+    from cli.schema import run
+
+    raise typer.Exit(run())
+
+
+@app.command()
+def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show what runs, how far the stream has come, and which model is current."""
+    from cli.status import run
+
+    raise typer.Exit(run(data_dir=data_dir, as_json=as_json))
+
+
+@deadletters.command("list")
+def deadletters_list(
+    data_dir: DataDir = None,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List refused events, the newest first."""
+    from cli.deadletters import run_list
+
+    raise typer.Exit(run_list(data_dir=data_dir, most=most, as_json=as_json))
+
+
+@deadletters.command("show")
+def deadletters_show(letter_id: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show one refused event, whole."""
+    from cli.deadletters import run_show
+
+    raise typer.Exit(run_show(letter_id=letter_id, data_dir=data_dir, as_json=as_json))
+
+
+@deadletters.command("replay")
+def deadletters_replay(
+    letter_ids: Annotated[list[str] | None, typer.Argument(help="Which; without any, all.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send refused events through validation again; those accepted now leave the dead letters."""
+    from cli.deadletters import run_replay
+
+    raise typer.Exit(run_replay(letter_ids=letter_ids or [], data_dir=data_dir, as_json=as_json))
+
+
+@deadletters.command("purge")
+def deadletters_purge(
+    letter_ids: Annotated[list[str] | None, typer.Argument(help="Which; without any, all (asks first).")] = None,
+    data_dir: DataDir = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Drop refused events for good."""
+    from cli.deadletters import run_purge
+
+    raise typer.Exit(run_purge(letter_ids=letter_ids or [], data_dir=data_dir, yes=yes, as_json=as_json))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,1 @@
+"""The Feast repository; Feast loads it by path, nothing imports it."""

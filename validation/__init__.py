@@ -1,0 +1,1 @@
+"""Great Expectations suites, checkpoints and reports, derived from the definitions."""
