@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +27,9 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         default=None, description="an existing Redis; without it the embedded one of the data folder"
     )
+    redis_fsync: Literal["always", "everysec"] = Field(
+        default="always", description="when the embedded Redis makes its file durable: before each answer, or later"
+    )
     event_log: str | None = Field(default=None, description="redis://... or kafka://...; without it the Redis above")
     partitions: int = Field(default=4, ge=1, le=256, description="partitions of each topic of the event log")
     retention_hours: float = Field(default=72.0, gt=0, description="how long read events stay in the event log [h]")
@@ -33,6 +37,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535, description="port that the API listens on")
     workers: int = Field(default=1, ge=1, le=16, description="worker threads of the dataflow")
     snapshot_seconds: int = Field(default=1, ge=1, description="how often the dataflow saves its progress [s]")
+    until_drained: bool = Field(default=False, description="the dataflow ends once it has read the whole event log")
     max_batch_events: int = Field(default=1_000, ge=1, description="events in one POST [count]")
     max_body_bytes: int = Field(default=1_048_576, ge=1, description="size of one request body [bytes]")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
