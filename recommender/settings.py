@@ -28,7 +28,8 @@ class Settings(BaseSettings):
         default=None, description="an existing Redis; without it the embedded one of the data folder"
     )
     redis_fsync: Literal["always", "everysec"] = Field(
-        default="always", description="when the embedded Redis makes its file durable: before each answer, or later"
+        default="always",
+        description="when the embedded Redis makes its file durable: before each answer, or later",
     )
     event_log: str | None = Field(default=None, description="redis://... or kafka://...; without it the Redis above")
     partitions: int = Field(default=4, ge=1, le=256, description="partitions of each topic of the event log")

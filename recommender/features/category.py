@@ -52,6 +52,6 @@ def fold(state: CategoryState, entry: CategoryEntry) -> None:
 
 def row(category: str, state: CategoryState) -> CategoryTrend:
     """Return the category's row as of its clock."""
-    now_us = state.clock.feature_time_us()
+    now_us = state.clock.feature_time_us
     trending = state.items.top(TRENDING, now_us, TREND_HALF_LIFE_US)
     return CategoryTrend(category, now_us, [key for key, _ in trending], [score for _, score in trending])

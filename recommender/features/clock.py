@@ -10,18 +10,14 @@ class EntityClock(msgspec.Struct, array_like=True):
 
     latest_us: int = 0
     """Latest event time seen."""
-    shown_us: int = 0
-    """Feature time of the last row."""
+    feature_time_us: int = 0
+    """As of when the features hold: the latest event time or, where that does not move on, 1 us more per event.
+
+    A feature store keeps of two rows with one feature time only the first, so each change needs a later one.
+    """
 
     def see(self, time_us: int) -> None:
-        """Note the time of an event."""
-        if time_us > self.latest_us or not self.latest_us:
+        """Note the time of an event that changes the features."""
+        if time_us > self.latest_us or not self.feature_time_us:
             self.latest_us = time_us
-
-    def feature_time_us(self) -> int:
-        """Return the time of the next row: the latest event time, or 1 us after the last row if that is later.
-
-        A feature store refuses a row that is not newer than the one it holds.
-        """
-        self.shown_us = max(self.latest_us, self.shown_us + 1) if self.shown_us else self.latest_us
-        return self.shown_us
+        self.feature_time_us = time_us if time_us > self.feature_time_us else self.feature_time_us + 1

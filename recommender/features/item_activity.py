@@ -113,7 +113,7 @@ def file_under(state: ActivityState, item_id: str, category: str, time_us: int) 
 
 def row(item_id: str, state: ActivityState) -> ItemActivity:
     """Return the item's row as of its clock."""
-    now_us = state.clock.feature_time_us()
+    now_us = state.clock.feature_time_us
     views, purchases = state.views.at(now_us), state.purchases.at(now_us)
     viewed = state.viewed.top(NEIGHBOURS, now_us, NEIGHBOUR_HALF_LIFE_US)
     bought = state.bought.top(NEIGHBOURS, now_us, NEIGHBOUR_HALF_LIFE_US)

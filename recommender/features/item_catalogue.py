@@ -9,6 +9,7 @@ import msgspec
 
 from recommender.events import AnyCatalogueEvent, ItemDelete, ItemUpsert, StockChange, category_key
 from recommender.features.clock import EntityClock
+from recommender.features.interaction import Interaction
 from recommender.features.row import FeatureRow, TimeUs
 
 UNKNOWN = -1
@@ -40,6 +41,8 @@ class CatalogueState(msgspec.Struct, array_like=True):
 
     clock: EntityClock = msgspec.field(default_factory=EntityClock)
     described_us: int = 0
+    """Time of the latest upsert or deletion; 0 while the item is known from shopper events alone."""
+    learned_us: int = 0
     deleted: bool = False
     stocked_us: int = 0
     stock: int = UNKNOWN
@@ -78,11 +81,30 @@ def fold(state: CatalogueState, event: AnyCatalogueEvent) -> bool:
     return True
 
 
+def learn(state: CatalogueState, event: Interaction) -> bool:
+    """Learn category, brand and price of an item that no catalogue event has described; return whether they changed.
+
+    A shop that sends no catalogue, or sends it late, still has categories.
+    """
+    if state.described_us or event.time_us < state.learned_us or event.kind == "refund":
+        return False
+    state.learned_us = event.time_us
+    known = (state.category, state.brand, state.price_cents, state.currency)
+    state.category = event.category or state.category
+    state.brand = event.brand or state.brand
+    if event.price_cents != UNKNOWN:
+        state.price_cents, state.currency = event.price_cents, event.currency
+    if (state.category, state.brand, state.price_cents, state.currency) == known:
+        return False
+    state.clock.see(event.time_us)
+    return True
+
+
 def row(item_id: str, state: CatalogueState) -> ItemCatalogue:
     """Return the item's row as of its clock."""
     return ItemCatalogue(
         item_id,
-        state.clock.feature_time_us(),
+        state.clock.feature_time_us,
         not state.deleted and state.stock != 0,
         state.stock,
         state.price_cents,

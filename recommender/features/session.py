@@ -32,8 +32,10 @@ TimeMs = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class SessionFeatures(FeatureRow):
-    """One session. ``started_at_ms`` to ``distinct_categories`` speak of the current visit, which ends after 30
-    minutes of inactivity; the recent lists and the cart go on over visits for as long as the shop keeps the id.
+    """One session.
+
+    ``started_at_ms`` to ``distinct_categories`` speak of the current visit, which ends after 30 minutes of inactivity;
+    the recent lists and the cart go on over visits for as long as the shop keeps the id.
     """
 
     view: ClassVar[str] = "session"
@@ -159,7 +161,7 @@ def row(session_id: str, state: SessionState) -> SessionFeatures:
     cart = sorted(((t, item) for item, (t, inside) in state.cart.items() if inside), reverse=True)
     return SessionFeatures(
         session_id,
-        state.clock.feature_time_us(),
+        state.clock.feature_time_us,
         state.user[1],
         visit.start_us // 1000,
         (visit.end_us - visit.start_us) / SECOND_US,

@@ -47,12 +47,16 @@ class UserFeatures(FeatureRow):
     first_purchase_at_ms: Annotated[int, msgspec.Meta(ge=0, description="[ms since 1970 UTC]; 0 for never")]
     last_purchase_at_ms: Annotated[int, msgspec.Meta(ge=0, description="[ms since 1970 UTC]; 0 for never")]
     average_order_cents: Annotated[
-        float, msgspec.Meta(ge=0, description="value of the priced orders in `currency`, per order [cents]; 0 for none")
+        float,
+        msgspec.Meta(ge=0, description="value of the priced orders in `currency`, per order [cents]; 0 for none"),
     ]
     currency: Annotated[str, msgspec.Meta(description="ISO 4217; empty when no priced order is known")]
     price_level_cents: Annotated[
         float,
-        msgspec.Meta(ge=0, description="geometric mean price of the items looked at, half-life 7 days [cents]; 0 if unknown"),
+        msgspec.Meta(
+            ge=0,
+            description="geometric mean price of the items looked at, half-life 7 days [cents]; 0 if unknown",
+        ),
     ]
     top_categories: Annotated[list[str], msgspec.Meta(description="categories by interest, half-life 7 days, up to 10")]
     top_category_scores: Annotated[list[Score], msgspec.Meta(description="interest in each of top_categories")]
@@ -111,7 +115,7 @@ def fold(state: UserState, event: Interaction) -> None:
 
 def row(user_id: str, state: UserState) -> UserFeatures:
     """Return the shopper's row as of its clock."""
-    now_us = state.clock.feature_time_us()
+    now_us = state.clock.feature_time_us
     categories = state.categories.top(TOP, now_us, AFFINITY_HALF_LIFE_US)
     brands = state.brands.top(TOP, now_us, AFFINITY_HALF_LIFE_US)
     value, orders = state.money.get(state.currency[1], (0, 0))

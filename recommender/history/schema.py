@@ -54,9 +54,7 @@ def schema_of(row_type: type[FeatureRow]) -> pa.Schema:
     return pa.schema(fields)
 
 
-SCHEMAS: dict[str, pa.Schema] = {row_type.view: schema_of(row_type) for row_type in ROW_TYPES} | {
-    EVENTS: _EVENT_SCHEMA
-}
+SCHEMAS: dict[str, pa.Schema] = {row_type.view: schema_of(row_type) for row_type in ROW_TYPES} | {EVENTS: _EVENT_SCHEMA}
 """Table name to schema."""
 
 

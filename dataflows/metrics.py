@@ -1,0 +1,16 @@
+"""What the feature flow counts and measures, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+EVENTS = Counter("liveshelf_stream_events_total", "Events read from the event log and valid", ["kind"])
+DUPLICATES = Counter("liveshelf_stream_duplicates_total", "Shopper events dropped since their event_id had come before")
+LATE = Counter("liveshelf_stream_late_total", "Shopper events beyond the allowed lateness: kept in history alone")
+DEAD_LETTERS = Counter("liveshelf_stream_dead_letters_total", "Events read from the event log that broke a rule")
+ROWS = Counter("liveshelf_stream_rows_total", "Feature rows written to the feature store", ["view"])
+WRITE_SECONDS = Histogram(
+    "liveshelf_stream_write_seconds",
+    "Time to write one batch of rows to the feature store",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
