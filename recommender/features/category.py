@@ -23,6 +23,7 @@ class CategoryTrend(FeatureRow):
     view: ClassVar[str] = "category"
     entity: ClassVar[str] = "category"
     ttl: ClassVar[timedelta] = timedelta(0)
+    parallel_lists: ClassVar[tuple[tuple[str, ...], ...]] = (("trending_items", "trending_scores"),)
 
     category: str
     feature_time_us: TimeUs

@@ -30,6 +30,10 @@ class ItemActivity(FeatureRow):
     view: ClassVar[str] = "item_activity"
     entity: ClassVar[str] = "item_id"
     ttl: ClassVar[timedelta] = timedelta(0)
+    parallel_lists: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("also_viewed", "also_viewed_scores"),
+        ("also_bought", "also_bought_scores"),
+    )
 
     item_id: str
     feature_time_us: TimeUs

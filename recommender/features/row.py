@@ -57,6 +57,8 @@ class FeatureRow(msgspec.Struct):
     entity: ClassVar[str]
     ttl: ClassVar[timedelta]
     """How old a row may be to be joined in training; zero for ever."""
+    parallel_lists: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Names of list columns that run in step: as long as each other, their elements belong together."""
 
     @property
     def key(self) -> str:

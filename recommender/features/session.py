@@ -41,6 +41,9 @@ class SessionFeatures(FeatureRow):
     view: ClassVar[str] = "session"
     entity: ClassVar[str] = "session_id"
     ttl: ClassVar[timedelta] = timedelta(0)
+    parallel_lists: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("recent_items", "recent_item_at_ms", "recent_categories"),
+    )
 
     session_id: str
     feature_time_us: TimeUs

@@ -31,6 +31,10 @@ class UserFeatures(FeatureRow):
     view: ClassVar[str] = "user"
     entity: ClassVar[str] = "user_id"
     ttl: ClassVar[timedelta] = timedelta(0)
+    parallel_lists: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("top_categories", "top_category_scores"),
+        ("top_brands", "top_brand_scores"),
+    )
 
     user_id: str
     feature_time_us: TimeUs
