@@ -1,0 +1,116 @@
+"""The supervisor: a loop over its processes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from cli.supervision.child import Child, State
+from cli.supervision.log import ProcessLog
+from cli.supervision.spec import ProcessSpec, RestartPolicy
+
+_TICK_S = 0.1
+
+
+class Supervisor:
+    """Keeps processes running until it is told to stop, or one of the vital ones has to be given up.
+
+    Args:
+        specs: the processes, each behind those it needs; they are stopped in the reverse order.
+        logs_dir: where their output goes, ``<name>.log``.
+        say: takes the name of a process and a line about it, for the terminal.
+        policy: when a process that died is started again.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ProcessSpec],
+        logs_dir: Path,
+        say: Callable[[str, str], None],
+        policy: RestartPolicy | None = None,
+    ) -> None:
+        policy = policy or RestartPolicy()
+        self._say = say
+        self._children = {
+            spec.name: Child(spec, ProcessLog(logs_dir / f"{spec.name}.log"), policy, say) for spec in specs
+        }
+
+    def run(
+        self,
+        stop: threading.Event,
+        hurry: threading.Event,
+        on_up: Callable[[], None],
+        on_pids: Callable[[Mapping[str, int]], None],
+    ) -> int:
+        """Start all, keep them alive, and stop them.
+
+        Args:
+            stop: set it to stop everything.
+            hurry: set it to kill what has not stopped yet.
+            on_up: called once, when all are up.
+            on_pids: called with the pids of all that run, whenever these have changed.
+
+        Returns:
+            The exit code: 0 after ``stop``, 1 when a vital process was given up.
+        """
+        announced = False
+        pids: dict[str, int] = {}
+        try:
+            while not stop.is_set():
+                failed = self._tick(time.monotonic())
+                if pids != (pids := self.pids()):
+                    on_pids(pids)
+                if failed:
+                    self._explain(failed)
+                    return 1
+                if not announced and all(_is_settled(child) for child in self._children.values()):
+                    announced = True
+                    on_up()
+                stop.wait(_TICK_S)
+            return 0
+        finally:
+            self._stop_all(hurry)
+
+    def pids(self) -> dict[str, int]:
+        """Return the pids of the processes that run."""
+        return {name: child.pid for name, child in self._children.items() if child.pid is not None}
+
+    def _tick(self, now: float) -> Child | None:
+        """Let every process advance; return a vital one that has been given up."""
+        for child in self._children.values():
+            if child.state is State.WAITING and all(
+                _is_settled(self._children[name]) for name in child.spec.after
+            ):
+                self._say(child.spec.name, "starts")
+                child.start(now)
+            else:
+                child.advance(now)
+            if child.state is State.GIVEN_UP and child.spec.vital:
+                return child
+        return None
+
+    def _explain(self, child: Child) -> None:
+        self._say(child.spec.name, f"the end of {child.log.path}:")
+        for line in child.log.tail():
+            self._say(child.spec.name, f"  {line}")
+
+    def _stop_all(self, hurry: threading.Event) -> None:
+        for child in reversed(self._children.values()):
+            if not child.is_running():
+                continue
+            child.ask_to_stop()
+            deadline = time.monotonic() + child.spec.stop_limit_s
+            while child.is_running() and time.monotonic() < deadline and not hurry.is_set():
+                time.sleep(0.02)
+            if child.is_running():
+                self._say(child.spec.name, "did not stop in time: killed")
+                child.kill()
+            else:
+                self._say(child.spec.name, "stopped")
+
+
+def _is_settled(child: Child) -> bool:
+    """Tell whether those behind it need not wait: it is up, or has been given up and is not vital."""
+    return child.state is State.UP or (child.state is State.GIVEN_UP and not child.spec.vital)
