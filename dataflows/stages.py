@@ -1,4 +1,4 @@
-"""The keyed steps of the feature flow. Each applies the pure folds of `recommender.features` to the states of a shard."""
+"""The keyed steps of the feature flow: each applies the pure folds of `recommender.features` to a shard's states."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,7 @@ def _same_ranking(keys: Sequence[str], scores: Sequence[float], expected: Mappin
     if any(key not in expected for key in keys):
         return False
     close = all(math.isclose(s, expected[k], rel_tol=1e-9) for k, s in zip(keys, scores, strict=True))
-    falling = all(b <= a * (1 + 1e-9) for a, b in zip(scores, scores[1:], strict=False))
+    falling = all(b <= a * (1 + 1e-9) for a, b in pairwise(scores))
     floor = min(scores, default=0.0) * (1 + 1e-9)
     return close and falling and all(s <= floor for k, s in expected.items() if k not in keys)
 

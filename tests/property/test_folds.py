@@ -1,0 +1,112 @@
+"""Features do not depend on the order in which the events of an hour arrive, as long as none is late."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recommender.features import Interaction, session, user
+from recommender.features.session import NEIGHBOUR_SPAN_US, NEIGHBOURS_EACH_SIDE, SessionState
+from recommender.features.user import UserState
+
+START = 1_700_000_000_000_000
+MINUTE = 60_000_000
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Interaction]:
+    """Up to 25 events of one session within half an hour, each at a time of its own."""
+    offsets = draw(st.lists(st.integers(0, 30 * MINUTE - 1), min_size=1, max_size=25, unique=True))
+    events = []
+    for number, offset in enumerate(sorted(offsets)):
+        kind = draw(st.sampled_from(["view", "view", "add_to_cart", "remove_from_cart", "purchase", "search", "click"]))
+        item = "" if kind == "search" else draw(st.sampled_from(["i1", "i2", "i3", "i4", "i5"]))
+        events.append(
+            Interaction(
+                f"e{number:02d}",
+                kind,
+                START + offset,
+                "s1",
+                "u1",
+                item,
+                category=f"c{item}" if item else "",
+                brand="b" if item in ("i1", "i2") else "",
+                price_cents=100 * int(item[1]) if item else -1,
+                currency="EUR" if item else "",
+                order_id=f"o{number // 3}" if kind == "purchase" else "",
+                query=draw(st.sampled_from(["red", "blue"])) if kind == "search" else "",
+            )
+        )
+    return events
+
+
+def folded(events: list[Interaction]) -> tuple[dict[str, object], dict[str, object], Counter[tuple[str, str, str]]]:
+    session_state, user_state = SessionState(), UserState()
+    pairs: Counter[tuple[str, str, str]] = Counter()
+    for event in events:
+        for pair in session.fold(session_state, event):
+            pairs[pair.kind, pair.item_id, pair.other_id] += pair.weight
+        user.fold(user_state, event)
+    rows = msgspec.to_builtins(session.row("s1", session_state)), msgspec.to_builtins(user.row("u1", user_state))
+    for row in rows:
+        del row["feature_time_us"]
+    return rows[0], rows[1], +pairs
+
+
+def rounded(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 6)
+    return [rounded(part) for part in value] if isinstance(value, list) else value
+
+
+@settings(max_examples=300)
+@given(histories(), st.randoms(use_true_random=False))
+def test_rows_and_pairs_are_the_same_after_any_order_of_arrival(
+    events: list[Interaction], chance: random.Random
+) -> None:
+    shuffled = list(events)
+    chance.shuffle(shuffled)
+    in_order, out_of_order = folded(events), folded(shuffled)
+    for expected, row in zip(in_order[:2], out_of_order[:2], strict=True):
+        assert {name: rounded(value) for name, value in row.items()} == {
+            name: rounded(value) for name, value in expected.items()
+        }
+    assert out_of_order[2] == in_order[2]
+
+
+@given(histories())
+def test_pairs_equal_a_naive_count_of_neighbours(events: list[Interaction]) -> None:
+    expected: Counter[tuple[str, str, str]] = Counter()
+    for kind, reach in NEIGHBOURS_EACH_SIDE.items():
+        trail = [event for event in events if event.kind == kind]
+        for newer in range(len(trail)):
+            for older in range(max(0, newer - reach), newer):
+                a, b = trail[older], trail[newer]
+                if a.item_id != b.item_id and b.time_us - a.time_us <= NEIGHBOUR_SPAN_US:
+                    expected[kind, a.item_id, b.item_id] += 1
+                    expected[kind, b.item_id, a.item_id] += 1
+    assert folded(events)[2] == expected
+
+
+@given(histories())
+def test_a_row_is_the_same_after_its_state_was_saved_and_read(events: list[Interaction]) -> None:
+    state, saved = SessionState(), SessionState()
+    for event in events:
+        session.fold(state, event)
+        saved = msgspec.msgpack.decode(msgspec.msgpack.encode(saved), type=SessionState)
+        session.fold(saved, event)
+    assert session.row("s1", saved) == session.row("s1", state)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
+def test_feature_times_rise_with_every_event_whatever_the_event_times(offsets: list[int]) -> None:
+    state, shown = SessionState(), []
+    for number, offset in enumerate(offsets):
+        session.fold(state, Interaction(f"e{number}", "view", START + offset, "s1", "", "i1"))
+        shown.append(session.row("s1", state).feature_time_us)
+    assert shown == sorted(set(shown))
+    assert shown[-1] - max(START + offset for offset in offsets) < len(offsets)
