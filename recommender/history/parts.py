@@ -16,6 +16,7 @@ from recommender.features import FeatureRow, Interaction
 from recommender.history.schema import EVENTS, SCHEMAS, table_of_events, table_of_rows
 
 _EMPTY = "empty.parquet"
+_PART, _MERGED = "part-", "merged-"
 _MERGE_AT = 48
 """Small files of one writer and table at which they are merged."""
 _SETTLED = 16
@@ -28,8 +29,18 @@ def parts_glob(history_dir: Path, table: str) -> str:
 
 
 def part_files(history_dir: Path, table: str) -> list[Path]:
-    """Return the part-files of a table that hold rows."""
-    return sorted(path for path in (history_dir / table).glob("*.parquet") if path.name != _EMPTY)
+    """Return the part-files of a table that together hold each row once: small files already merged are left out."""
+    paths = sorted(path for path in (history_dir / table).glob("*.parquet") if path.name != _EMPTY)
+    merged_until: dict[str, int] = {}
+    for path in paths:
+        if path.name.startswith(_MERGED):
+            writer = path.stem.removeprefix(_MERGED).rsplit("-", 2)[0]
+            merged_until[writer] = max(merged_until.get(writer, 0), _last_number(path))
+    return [
+        path
+        for path in paths
+        if path.name.startswith(_MERGED) or _last_number(path) > merged_until.get(_writer(path), 0)
+    ]
 
 
 def ensure_tables(history_dir: Path) -> None:
@@ -65,7 +76,7 @@ class HistoryWriter:
         self._merged: dict[str, list[Path]] = {}
         ensure_tables(history_dir)
         for table in SCHEMAS:
-            for path in self._own(table, "part"):
+            for path in self._own(table, _PART):
                 if not self._merged_until(table) < _last_number(path) <= last_number:
                     path.unlink()
 
@@ -86,24 +97,24 @@ class HistoryWriter:
             return self._number
         self._number += 1
         for name, table in tables.items():
-            _write(table, self._dir / name / f"part-{self._writer}-{self._number:09d}.parquet")
+            _write(table, self._dir / name / f"{_PART}{self._writer}-{self._number:09d}.parquet")
         self._rows, self._events = {}, []
         for name in tables:
             self._merge(name)
         return self._number
 
     def _own(self, table: str, level: str) -> list[Path]:
-        return sorted((self._dir / table).glob(f"{level}-{self._writer}-*.parquet"))
+        return sorted((self._dir / table).glob(f"{level}{self._writer}-*.parquet"))
 
     def _merged_until(self, table: str) -> int:
-        return max(map(_last_number, self._own(table, "merged")), default=0)
+        return max(map(_last_number, self._own(table, _MERGED)), default=0)
 
     def _merge(self, table: str) -> None:
         """Merge settled small files into one; the ones merged go at the next merge, so that readers can finish."""
         gone = set(self._merged.get(table, ()))
         settled = [
             path
-            for path in self._own(table, "part")
+            for path in self._own(table, _PART)
             if path not in gone and _last_number(path) <= self._number - _SETTLED
         ]
         if len(settled) < _MERGE_AT:
@@ -112,8 +123,12 @@ class HistoryWriter:
             path.unlink(missing_ok=True)
         first, last = _last_number(settled[0]), _last_number(settled[-1])
         merged = pa.concat_tables([pq.read_table(path, schema=SCHEMAS[table]) for path in settled])
-        _write(merged, self._dir / table / f"merged-{self._writer}-{first:09d}-{last:09d}.parquet")
+        _write(merged, self._dir / table / f"{_MERGED}{self._writer}-{first:09d}-{last:09d}.parquet")
         self._merged[table] = settled
+
+
+def _writer(path: Path) -> str:
+    return path.stem.removeprefix(_PART).rpartition("-")[0]
 
 
 def _last_number(path: Path) -> int:
