@@ -66,6 +66,12 @@ class FeatureRow(msgspec.Struct):
         value: str = getattr(self, self.entity)
         return value
 
+    @property
+    def time_us(self) -> int:
+        """The row's feature time [us since 1970 UTC]."""
+        value: int = getattr(self, "feature_time_us")  # noqa: B009 - each subclass declares it
+        return value
+
     @classmethod
     def columns(cls) -> tuple[Column, ...]:
         """Return the columns in their declared order, without entity and feature time."""

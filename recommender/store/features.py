@@ -1,0 +1,100 @@
+"""Online features: rows of the feature views, written and read through Feast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from recommender.features import ROW_TYPES, FeatureRow, SessionFeatures, UserFeatures, implicit_session
+from recommender.settings import Settings
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from recommender.store.codec import RowCodec
+
+R = TypeVar("R", bound=FeatureRow)
+
+_KEYS_PER_READ = 500
+
+
+class Shopper(NamedTuple):
+    """What the store knows of who is asking."""
+
+    user: UserFeatures | None
+    sessions: list[SessionFeatures]
+    """The known shopper's implicit session and the session named, as far as they exist, the latest first."""
+
+
+class FeastFeatures:
+    """The feature views of an installation. One for each process, shared by its threads; made by ``open``."""
+
+    def __init__(self, store: FeatureStore, codecs: dict[str, RowCodec[Any]]) -> None:
+        self._store = store
+        self._codecs = codecs
+        self._views = {view: store.get_feature_view(view) for view in codecs}
+        self._online = store._get_provider().online_store
+
+    @classmethod
+    def open(cls, settings: Settings) -> FeastFeatures:
+        """Load Feast, which takes seconds, and open the installation's feature store.
+
+        Raises:
+            NotApplied: ``feast apply`` has not run for this data folder.
+        """
+        from recommender.store.codec import RowCodec
+        from recommender.store.repository import open_applied_store
+
+        return cls(open_applied_store(settings), {row_type.view: RowCodec(row_type) for row_type in ROW_TYPES})
+
+    def write(self, rows: Sequence[FeatureRow]) -> None:
+        """Write rows of any views, of each key the latest; rows not newer than what is stored are left out."""
+        latest: dict[tuple[str, str], FeatureRow] = {}
+        for row in rows:
+            place = (row.view, row.key)
+            known = latest.get(place)
+            if known is None or row.time_us > known.time_us:
+                latest[place] = row
+        batches: dict[str, list[Any]] = {}
+        for (view, _), row in latest.items():
+            batches.setdefault(view, []).append(self._codecs[view].encode(row))
+        for view, batch in batches.items():
+            self._online.online_write_batch(self._store.config, self._views[view], batch, None)
+
+    def read(self, row_type: type[R], keys: Sequence[str]) -> list[R | None]:
+        """Return the rows of these keys, in their order; None where nothing is stored."""
+        codec = self._codecs[row_type.view]
+        rows: list[R | None] = []
+        for start in range(0, len(keys), _KEYS_PER_READ):
+            some = list(keys[start : start + _KEYS_PER_READ])
+            response = self._store.get_online_features(
+                features=codec.refs, entity_rows={row_type.entity: some}, full_feature_names=True
+            )
+            rows += codec.decode(response, some)
+        return rows
+
+    async def read_shopper(self, user_id: str | None, session_id: str | None) -> Shopper:
+        """Return what is known of a shopper, in one round trip to Redis."""
+        session_ids = [implicit_session(user_id)] if user_id else []
+        if session_id and session_id not in session_ids:
+            session_ids.append(session_id)
+        if not session_ids:
+            return Shopper(None, [])
+        sessions, users = self._codecs[SessionFeatures.view], self._codecs[UserFeatures.view]
+        refs, keys = sessions.refs, {SessionFeatures.entity: session_ids}
+        if user_id:
+            refs = refs + users.refs
+            keys[UserFeatures.entity] = [user_id] * len(session_ids)
+        response = await self._store.get_online_features_async(features=refs, entity_rows=keys, full_feature_names=True)
+        found = [row for row in sessions.decode(response, session_ids) if row is not None]
+        found.sort(key=lambda row: row.feature_time_us, reverse=True)
+        return Shopper(users.decode(response, [user_id])[0] if user_id else None, found)
+
+    def item_ids(self) -> list[str]:
+        """Return the ids of all items that have a row, sorted."""
+        ids: list[str] = self._online.item_ids(self._store.config)
+        return ids
+
+    def close(self) -> None:
+        """Close the connections to Redis."""
+        self._online.close()

@@ -1,0 +1,86 @@
+"""Feast's Redis online store, placed at the installation's Redis, with an index of the items it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from feast import FeatureView, RepoConfig
+from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from pydantic import Field, StrictStr
+
+from recommender.features import ItemCatalogue
+from recommender.installation import resolve_redis_url
+from recommender.settings import Settings
+from recommender.store.connection import feast_connection_string
+
+Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+
+
+class LiveshelfOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
+    """Feast's Redis settings, whose connection is the installation's unless the file names one."""
+
+    type: Literal["recommender.store.online.LiveshelfOnlineStore"] = "recommender.store.online.LiveshelfOnlineStore"
+    connection_string: StrictStr = Field(default_factory=lambda: feast_connection_string(resolve_redis_url(Settings())))
+
+
+class LiveshelfOnlineStore(RedisOnlineStore):  # type: ignore[misc]
+    """Keeps a Redis set of the ids of all items with a row, whether the stream writes it or a materialization."""
+
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: list[Row],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Write rows, except those not newer than what is stored, then note their items."""
+        super().online_write_batch(config, table, data, progress)
+        if data and _is_of_items(table):
+            self._get_client(config.online_store).sadd(item_index(config), *_ids(data))
+
+    async def online_write_batch_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: list[Row],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Write rows, except those not newer than what is stored, then note their items."""
+        await super().online_write_batch_async(config, table, data, progress)
+        if data and _is_of_items(table):
+            client = await self._get_client_async(config.online_store)
+            await client.sadd(item_index(config), *_ids(data))
+
+    def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Any]) -> None:
+        """Remove all rows and the index."""
+        super().teardown(config, tables, entities)
+        self._get_client(config.online_store).delete(item_index(config))
+
+    def item_ids(self, config: RepoConfig) -> list[str]:
+        """Return the ids of all items that have a row, sorted."""
+        members = self._get_client(config.online_store).sscan_iter(item_index(config), count=10_000)
+        return sorted({member.decode() for member in members})
+
+    def close(self) -> None:
+        """Close the connections that synchronous calls have opened."""
+        client = getattr(self, "_client", None)
+        if client is not None:
+            client.close()
+            self._client = None
+
+
+def item_index(config: RepoConfig) -> str:
+    """Return the Redis key of the set of item ids."""
+    return f"{config.project}:items"
+
+
+def _is_of_items(table: FeatureView) -> bool:
+    return list(table.join_keys) == [ItemCatalogue.entity]
+
+
+def _ids(data: list[Row]) -> list[str]:
+    return [entity_key.entity_values[0].string_val for entity_key, _, _, _ in data]
