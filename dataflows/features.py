@@ -6,6 +6,7 @@ With ``LIVESHELF_UNTIL_DRAINED=true`` it ends once it has read the whole log.
 
 from __future__ import annotations
 
+import gc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,6 +85,7 @@ def only(step_id: str, up: Any, kind: type) -> Any:
     return op.flat_map_batch(step_id, up, pick)
 
 
+gc.set_threshold(100_000, 50, 100)  # millions of long-lived states make frequent full collections slow
 _settings = Settings()
 flow = build(
     _settings,

@@ -52,5 +52,7 @@ def category_key(path: tuple[str, ...]) -> str:
 
 def category_levels(key: str) -> list[str]:
     """Return the key of a category and of all its ancestors, the root first."""
-    names = key.split(CATEGORY_SEPARATOR) if key else []
+    if CATEGORY_SEPARATOR not in key:
+        return [key] if key else []
+    names = key.split(CATEGORY_SEPARATOR)
     return [CATEGORY_SEPARATOR.join(names[: depth + 1]) for depth in range(len(names))]

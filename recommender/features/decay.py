@@ -34,12 +34,11 @@ class DecayedSums(msgspec.Struct, array_like=True):
         self.sums[key] = self.sums.get(key, 0.0) + weight * 2.0 ** max(exponent, -1000.0)
 
     def top(self, n: int, now_us: int, half_life_us: int) -> list[tuple[str, float]]:
-        """Return the ``n`` keys with the largest sums as of ``now_us``, largest first, ties by key."""
+        """Return the ``n`` keys with the largest sums as of ``now_us``, largest first, then by key backwards."""
         if not self.sums:
             return []
-        best = heapq.nsmallest(n, self.sums.items(), key=lambda entry: (-entry[1], entry[0]))
         factor = self._factor(now_us, half_life_us)
-        return [(key, value * factor) for key, value in best if value * factor > _NOTHING]
+        return [(key, value * factor) for value, key in self._largest(n) if value * factor > _NOTHING]
 
     def at(self, key: str, now_us: int, half_life_us: int) -> float:
         """Return the sum of ``key`` as of ``now_us``; 0 for an unknown key."""
@@ -49,8 +48,10 @@ class DecayedSums(msgspec.Struct, array_like=True):
     def prune(self, keep: int, slack: int) -> None:
         """Once there are more than ``keep + slack`` keys, keep the ``keep`` with the largest sums."""
         if len(self.sums) > keep + slack:
-            best = heapq.nsmallest(keep, self.sums.items(), key=lambda entry: (-entry[1], entry[0]))
-            self.sums = dict(best)
+            self.sums = {key: value for value, key in self._largest(keep)}
+
+    def _largest(self, n: int) -> list[tuple[float, str]]:
+        return heapq.nlargest(n, zip(self.sums.values(), self.sums, strict=True))
 
     def _factor(self, now_us: int, half_life_us: int) -> float:
         return 2.0 ** max(-(now_us - self.landmark_us) / half_life_us, -1000.0)
