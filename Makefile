@@ -1,0 +1,41 @@
+# Everything happens in .venv. Another Python is chosen by `make setup PYTHON=/path/to/python3.12`.
+
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PYTHON ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint types imports lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## make .venv with everything in it; quick when nothing has changed
+	@PYTHON="$(PYTHON)" scripts/setup
+
+run: setup  ## start it all with a simulated shop
+	@liveshelf up --demo
+
+test: setup  ## run all tests
+	@python -m pytest -ra
+
+check: lint types imports test  ## everything that CI checks
+
+lint: setup
+	ruff check .
+	ruff format --check .
+
+types: setup
+	mypy
+
+imports: setup
+	lint-imports
+
+lock: setup  ## choose the newest versions that pyproject.toml allows: pins and hashes only
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --quiet \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		--group dev pyproject.toml --output-file requirements.lock
+
+clean:  ## remove .venv and caches; the data folder .liveshelf stays
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache ./*.egg-info
+	find . -name __pycache__ -type d -not -path './.liveshelf/*' -prune -exec rm -rf {} +

@@ -1,0 +1,112 @@
+"""What holds for every file of the repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+THIS_FILE = Path(__file__).relative_to(ROOT).as_posix()
+LONGEST_MODULE = 400
+
+# In parts, so that this file does not name them itself.
+REGISTRIES = tuple(
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("npmjs", "org"),
+        ("golang", "org"),
+        ("crates", "io"),
+        ("docker", "io"),
+        ("ghcr", "io"),
+        ("quay", "io"),
+        ("gcr", "io"),
+    )
+)
+PLACE_OF_A_MACHINE = re.compile(r"(?<![\w.$}-])/(?:root|work|opt/wheels|home/\w+|Users/\w+)\b")
+LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
+
+
+@pytest.fixture(scope="module")
+def texts() -> dict[str, str]:
+    """Every text file that git knows, by its path in the repository."""
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        reason = "needs git and a checkout, to know which files belong to the repository"
+        if os.environ.get("LIVESHELF_REQUIRE_ALL") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    known = [ROOT / os.fsdecode(name) for name in listing.split(b"\0") if name]
+    texts = {}
+    for path in known:
+        if path.is_file():
+            content = path.read_bytes()
+            if b"\0" not in content:
+                texts[path.relative_to(ROOT).as_posix()] = content.decode()
+    return texts
+
+
+def test_no_file_names_a_registry(texts: dict[str, str]) -> None:
+    naming = [
+        (name, host)
+        for name, text in texts.items()
+        for host in REGISTRIES
+        if re.search(rf"\b{re.escape(host)}\b", text)
+    ]
+
+    assert naming == []
+
+
+def test_no_file_names_a_place_of_one_machine(texts: dict[str, str]) -> None:
+    naming = [
+        (name, found[0])
+        for name, text in texts.items()
+        if name != THIS_FILE and (found := PLACE_OF_A_MACHINE.search(text))
+    ]
+
+    assert naming == []
+
+
+@pytest.mark.parametrize(
+    "text", [" /root/x", "=/work/main", '"/home/ada/shop"', "(/Users/ada/shop)", "PIP_FIND_LINKS=/opt/wheels"]
+)
+def test_a_place_of_one_machine_is_recognised(text: str) -> None:
+    assert PLACE_OF_A_MACHINE.search(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["net/work", "$HOME/root", "page=/home", "../work/x", "/workers", "https://shop/home/"]
+)
+def test_other_paths_are_not_taken_for_one(text: str) -> None:
+    assert not PLACE_OF_A_MACHINE.search(text)
+
+
+def test_no_python_file_is_longer_than_400_lines(texts: dict[str, str]) -> None:
+    lengths = {name: text.count("\n") for name, text in texts.items() if name.endswith(".py")}
+
+    assert {name: length for name, length in lengths.items() if length > LONGEST_MODULE} == {}
+
+
+def test_feast_finds_nothing_but_definitions_in_its_repository(texts: dict[str, str]) -> None:
+    modules = [name for name in texts if name.startswith("feature_repo/") and name.endswith(".py")]
+
+    assert modules
+    assert [name for name in modules if "test" in name or "__main__" in texts[name]] == []
+
+
+def test_every_link_between_documents_leads_somewhere(texts: dict[str, str]) -> None:
+    dead = [
+        (name, link)
+        for name, text in texts.items()
+        if name.endswith(".md")
+        for link in LINK.findall(text)
+        if not (ROOT / name).parent.joinpath(link).exists()
+    ]
+
+    assert dead == []
