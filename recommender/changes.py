@@ -11,6 +11,7 @@ import redis.asyncio
 _STREAM = "liveshelf:changes"
 _MOST_NOTICES = 100_000
 _SEPARATOR = b"\n"
+_BEGINNING = "0-0"
 
 
 class ChangeNotice(NamedTuple):
@@ -42,7 +43,18 @@ class ChangeReader:
     async def last_position(self) -> str:
         """Return the position of the latest notice, to read on from later."""
         latest = await self._redis.xrevrange(_STREAM, count=1)
-        return latest[0][0].decode() if latest else "0-0"
+        return latest[0][0].decode() if latest else _BEGINNING
+
+    async def holds(self, position: str) -> bool:
+        """Tell whether all notices behind a position are still there: none trimmed, and no new, empty Redis."""
+        try:
+            stream = await self._redis.xinfo_stream(_STREAM)
+        except redis.ResponseError:  # no such stream
+            return position == _BEGINNING
+        if _order(stream["last-generated-id"].decode()) < _order(position):
+            return False
+        first = stream["first-entry"]
+        return first is None or position == _BEGINNING or _order(first[0].decode()) <= _order(position)
 
     async def read(self, after: str, wait_ms: int, most: int = 1_000) -> list[ChangeNotice]:
         """Return the notices behind a position, waiting up to ``wait_ms`` for the first."""
@@ -56,3 +68,8 @@ class ChangeReader:
             for _, notices in answer or []
             for position, fields in notices
         ]
+
+
+def _order(position: str) -> tuple[int, int]:
+    milliseconds, _, sequence = position.partition("-")
+    return int(milliseconds), int(sequence)

@@ -69,6 +69,13 @@ class EventAppender(Protocol):
             LogUnavailable: the log does not answer; nothing is known to be held.
         """
 
+    async def ping(self) -> None:
+        """Return once the log has answered.
+
+        Raises:
+            LogUnavailable: it does not answer.
+        """
+
     async def close(self) -> None:
         """Free the connection."""
 

@@ -57,7 +57,14 @@ class RedisEventAppender:
             async with self._redis.pipeline(transaction=True) as pipeline:
                 _fill(pipeline, records, self._partitions)
                 await pipeline.execute()
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except redis.RedisError as error:  # also: out of memory, read only, still loading
+            raise LogUnavailable(f"event log: Redis does not accept events ({type(error).__name__})") from error
+
+    async def ping(self) -> None:
+        """Return once Redis has answered."""
+        try:
+            await self._redis.ping()
+        except redis.RedisError as error:
             raise LogUnavailable(f"event log: Redis does not answer ({type(error).__name__})") from error
 
     async def close(self) -> None:

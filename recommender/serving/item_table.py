@@ -1,0 +1,212 @@
+"""The item table: what serving knows of all items, in arrays aligned by row number.
+
+Owned by one thread (the event loop). Whoever reads the feature store elsewhere hands finished rows over to it, so a
+request never sees half of a change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from recommender.events import category_levels
+from recommender.features import ItemActivity, ItemCatalogue
+from recommender.features.item_activity import TREND_HALF_LIFE_US
+from recommender.serving.item_vectors import ItemVectors
+from recommender.serving.ports import Rows, Scores
+from recommender.serving.text_index import TextIndex
+
+NO_TREND = -math.inf
+_NO_ROWS: Rows = np.empty(0, np.intp)
+
+
+class Neighbours(NamedTuple):
+    """Items that shoppers meet together with one item, the closest first."""
+
+    rows: Rows
+    scores: npt.NDArray[np.float32]
+
+
+NO_NEIGHBOURS = Neighbours(_NO_ROWS, np.empty(0, np.float32))
+
+
+class ItemTable:
+    """All items with feature rows, each at a row number that it keeps."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.catalogue: list[ItemCatalogue | None] = []
+        self.also_viewed: list[Neighbours] = []
+        self.also_bought: list[Neighbours] = []
+        self.text = TextIndex()
+        self.vectors: ItemVectors | None = None
+        self.items = 0
+        """Number of items loaded; row numbers reach further, as a neighbour may be named before it is loaded."""
+        self.version = 0
+        """Grows with each change of availability, category or trend."""
+        self._row_of: dict[str, int] = {}
+        self._loaded = np.zeros(1024, bool)
+        self._available = np.zeros(1024, bool)
+        self._trend = np.full(1024, NO_TREND)
+        self._catalogue_us: list[int] = []
+        self._activity_us: list[int] = []
+        self._of_category: dict[str, dict[int, None]] = {}
+        self._trending: dict[tuple[str, int], Rows] = {}
+        self._trending_version = 0
+
+    @property
+    def available(self) -> npt.NDArray[np.bool_]:
+        """Whether each row can be sold now; False for one not loaded. A view, not to be kept or changed."""
+        return self._available[: len(self.ids)]
+
+    @property
+    def trend(self) -> Scores:
+        """Binary logarithm of each row's interest, on one scale for all instants: only differences mean something."""
+        return self._trend[: len(self.ids)]
+
+    def row_of(self, item_id: str) -> int | None:
+        """Return the row of a loaded item."""
+        row = self._row_of.get(item_id)
+        return row if row is not None and self._loaded[row] else None
+
+    def rows_of(self, item_ids: Iterable[str]) -> list[int]:
+        """Return the rows of those items that are loaded, in their order."""
+        return [row for row in map(self.row_of, item_ids) if row is not None]
+
+    def unloaded(self, item_ids: Iterable[str]) -> list[str]:
+        """Return those items that are not loaded."""
+        return [item_id for item_id in item_ids if self.row_of(item_id) is None]
+
+    def has_category(self, category: str) -> bool:
+        """Tell whether any item is or was in this category, at any level of the tree."""
+        return category in self._of_category
+
+    def in_category(self, category: str) -> Rows:
+        """Return the rows of the items in a category and below it."""
+        rows = self._of_category.get(category)
+        return np.fromiter(rows, np.intp, len(rows)) if rows else _NO_ROWS
+
+    def trending(self, category: str | None, most: int) -> Rows:
+        """Return the available rows of most interest, in a category or in all, the first first; ties by row."""
+        if self._trending_version != self.version:
+            self._trending.clear()
+            self._trending_version = self.version
+        key = (category or "", most)
+        found = self._trending.get(key)
+        if found is None:
+            rows = np.arange(len(self.ids)) if category is None else np.sort(self.in_category(category))
+            rows = rows[self._available[rows]]
+            found = self._trending[key] = rows[best(self._trend[rows], most)]
+        return found
+
+    def put(self, item_id: str, catalogue: ItemCatalogue | None, activity: ItemActivity | None) -> None:
+        """Take both rows of an item as they are stored; None where nothing is stored."""
+        row = self._place(item_id)
+        self._load(row)
+        if catalogue is not None:
+            self._set_catalogue(row, catalogue)
+        elif self.catalogue[row] is None:
+            self._available[row] = True
+            self._describe(row)
+        if activity is not None:
+            self._set_activity(row, activity)
+        self.version += 1
+
+    def put_catalogue(self, catalogue: ItemCatalogue) -> None:
+        """Take a catalogue row, unless the table has a later one of a loaded item."""
+        row = self._place(catalogue.item_id)
+        self._load(row)
+        if catalogue.feature_time_us >= self._catalogue_us[row]:
+            self._set_catalogue(row, catalogue)
+            self.version += 1
+
+    def put_activity(self, activity: ItemActivity) -> None:
+        """Take an activity row of a loaded item, unless the table has a later one."""
+        row = self._place(activity.item_id)
+        if activity.feature_time_us >= self._activity_us[row]:
+            self._set_activity(row, activity)
+            self.version += 1
+
+    def adopt(self, vectors: ItemVectors, described: Sequence[ItemCatalogue | None]) -> None:
+        """Change to another model's vectors.
+
+        Args:
+            vectors: made elsewhere, of the first rows as they were.
+            described: the catalogue rows that they were made of; rows that have changed since are made again.
+        """
+        for row, catalogue in enumerate(self.catalogue):
+            if row >= len(described) or catalogue is not described[row]:
+                vectors.put(row, self.ids[row], catalogue)
+        self.vectors = vectors
+
+    def _load(self, row: int) -> None:
+        if not self._loaded[row]:
+            self._loaded[row] = True
+            self.items += 1
+
+    def _place(self, item_id: str) -> int:
+        row = self._row_of.get(item_id)
+        if row is not None:
+            return row
+        row = self._row_of[item_id] = len(self.ids)
+        if row == len(self._loaded):
+            self._loaded = np.concatenate([self._loaded, np.zeros(row, bool)])
+            self._available = np.concatenate([self._available, np.zeros(row, bool)])
+            self._trend = np.concatenate([self._trend, np.full(row, NO_TREND)])
+        self.ids.append(item_id)
+        self.catalogue.append(None)
+        self.also_viewed.append(NO_NEIGHBOURS)
+        self.also_bought.append(NO_NEIGHBOURS)
+        self._catalogue_us.append(0)
+        self._activity_us.append(0)
+        return row
+
+    def _set_catalogue(self, row: int, catalogue: ItemCatalogue) -> None:
+        before = self.catalogue[row]
+        self.catalogue[row] = catalogue
+        self._catalogue_us[row] = catalogue.feature_time_us
+        self._available[row] = catalogue.available
+        old, new = before.category if before else "", catalogue.category
+        if old != new:
+            for level in category_levels(old):
+                self._of_category[level].pop(row, None)
+            for level in category_levels(new):
+                self._of_category.setdefault(level, {})[row] = None
+        if before is None or _content(before) != _content(catalogue):
+            self.text.put(row, (catalogue.title, catalogue.category, catalogue.brand, *catalogue.tags))
+            self._describe(row)
+
+    def _describe(self, row: int) -> None:
+        if self.vectors is not None:
+            self.vectors.put(row, self.ids[row], self.catalogue[row])
+
+    def _set_activity(self, row: int, activity: ItemActivity) -> None:
+        self._activity_us[row] = activity.feature_time_us
+        score = activity.trend_score
+        age = activity.feature_time_us / TREND_HALF_LIFE_US
+        self._trend[row] = math.log2(score) + age if score > 0 else NO_TREND
+        self.also_viewed[row] = self._neighbours(activity.also_viewed, activity.also_viewed_scores)
+        self.also_bought[row] = self._neighbours(activity.also_bought, activity.also_bought_scores)
+
+    def _neighbours(self, item_ids: Sequence[str], scores: Sequence[float]) -> Neighbours:
+        if not item_ids:
+            return NO_NEIGHBOURS
+        rows = np.fromiter(map(self._place, item_ids), np.intp, len(item_ids))
+        return Neighbours(rows, np.array(scores, np.float32))
+
+
+def best(scores: npt.NDArray[np.floating], most: int) -> Rows:
+    """Return the places of the ``most`` highest scores, the highest first, equal ones by place."""
+    if len(scores) > most:
+        edge = np.partition(scores, len(scores) - most)[len(scores) - most]
+        places = np.flatnonzero(scores >= edge)
+        return places[np.argsort(-scores[places], kind="stable")][:most]
+    return np.argsort(-scores, kind="stable")
+
+
+def _content(catalogue: ItemCatalogue) -> tuple[object, ...]:
+    return (catalogue.title, catalogue.category, catalogue.brand, catalogue.price_cents, tuple(catalogue.tags))
