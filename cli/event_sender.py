@@ -1,0 +1,108 @@
+"""Sending events to ``POST /v1/events``, again and again until the API answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import httpx
+import tenacity
+
+_TOO_BUSY = {429, 502, 503, 504}
+_ANSWERED = {200, 202, 422}
+_TOO_LARGE = 413
+_TIMEOUT_S = 30.0
+_GIVE_UP_AFTER_S = 60.0
+_LONGEST_WAIT_S = 5.0
+_TEXT_LENGTH = 300
+
+
+class ApiUnavailable(RuntimeError):
+    """The API does not answer, or cannot take events now."""
+
+
+class ApiRefused(RuntimeError):
+    """The API answers, but not as it should; sending again would not help."""
+
+
+class _Busy(Exception):
+    """The API cannot take events now."""
+
+
+class EventSender:
+    """One connection to an API. A context manager.
+
+    Args:
+        url: address of the API, such as ``http://127.0.0.1:8000``.
+        give_up_after_s: for how long an unreachable or busy API is tried again.
+    """
+
+    def __init__(self, url: str, give_up_after_s: float = _GIVE_UP_AFTER_S) -> None:
+        self._url = f"{url.rstrip('/')}/v1/events"
+        self._give_up_after_s = give_up_after_s
+        self._client = httpx.Client(timeout=_TIMEOUT_S, headers={"content-type": "application/json"})
+        self._again = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((httpx.TransportError, _Busy)),
+            wait=tenacity.wait_exponential(multiplier=0.1, max=_LONGEST_WAIT_S) + tenacity.wait_random(0, 0.1),
+            stop=tenacity.stop_after_delay(give_up_after_s),
+            reraise=True,
+        )
+
+    def __enter__(self) -> EventSender:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def send(self, payloads: Sequence[bytes]) -> list[str | None]:
+        """Send events, in order; return for each None when it was accepted, else why it was not.
+
+        A batch that is too large for the API goes in halves. Each try carries the same event ids, so an event that
+        got through without an answer is counted once.
+
+        Raises:
+            ApiUnavailable: no answer within the time to give up.
+            ApiRefused: an answer that says nothing of the events.
+        """
+        try:
+            response = self._again(self._post, payloads)
+        except httpx.TransportError as error:
+            raise self._unavailable(f"{type(error).__name__}: {error}") from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise ApiRefused(f"url: must be an address such as http://127.0.0.1:8000; {error}") from None
+        except _Busy as error:
+            raise self._unavailable(str(error)) from None
+        if response.status_code == _TOO_LARGE:
+            if len(payloads) == 1:
+                return [f"event: too large for the API; got {len(payloads[0])} bytes"]
+            middle = len(payloads) // 2
+            return self.send(payloads[:middle]) + self.send(payloads[middle:])
+        return self._results(response, len(payloads))
+
+    def _post(self, payloads: Sequence[bytes]) -> httpx.Response:
+        response = self._client.post(self._url, content=b"[" + b",".join(payloads) + b"]")
+        if response.status_code in _TOO_BUSY:
+            raise _Busy(f"status {response.status_code}: {response.text[:_TEXT_LENGTH]}")
+        return response
+
+    def _unavailable(self, last: str) -> ApiUnavailable:
+        return ApiUnavailable(f"{self._url}: must answer within {self._give_up_after_s:.0f} s; last: {last}")
+
+    def _results(self, response: httpx.Response, count: int) -> list[str | None]:
+        try:
+            results = response.json()["results"] if response.status_code in _ANSWERED else None
+            if results is not None and len(results) == count:
+                return [_error(result) for result in results]
+        except (ValueError, KeyError, TypeError):
+            pass  # told below, as every other answer that is no answer
+        raise ApiRefused(
+            f"{self._url}: must answer with one result for each event; "
+            f"got status {response.status_code}: {response.text[:_TEXT_LENGTH]}"
+        )
+
+
+def _error(result: dict[str, Any]) -> str | None:
+    return None if result["status"] == "accepted" else str(result.get("error", "the API gave no reason"))

@@ -1,0 +1,144 @@
+"""``liveshelf replay``: send the events of a data set through the API, as fast as it goes or as it happened."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+
+from cli.event_sender import ApiRefused, ApiUnavailable, EventSender
+from cli.load_display import LoadDisplay, show_summary
+from cli.load_report import LoadReport, limited
+from recommender.installation import Installation
+from recommender.loaders import LoadedEvent, Loader, LoaderError, open_loader
+from recommender.settings import Settings
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes."""
+
+MOST_EVENTS = 1_000
+MOST_BYTES = 1_000_000
+"""Of one request; the API takes 1 MiB."""
+_SHORTEST_WAIT_S = 0.05
+
+
+class Pace:
+    """When each event is due, if event time runs ``factor`` times faster than the clock.
+
+    Args:
+        factor: 1 for as it happened.
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, factor: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._factor = factor
+        self._clock = clock
+        self._start: tuple[float, float] | None = None
+
+    def wait_s(self, event_time: object) -> float:
+        """Return how long to wait before the event; 0 for an event in the past, or whose time cannot be read."""
+        try:
+            moment = datetime.fromisoformat(str(event_time)).timestamp()
+        except ValueError:
+            return 0.0
+        if self._start is None:
+            self._start = (self._clock(), moment)
+        began, first = self._start
+        return max(0.0, began + (moment - first) / self._factor - self._clock())
+
+
+class Batches:
+    """Gathers events and sends them, in order, when a request is full or must not wait."""
+
+    def __init__(self, sender: EventSender, report: LoadReport) -> None:
+        self._sender = sender
+        self._report = report
+        self._events: list[LoadedEvent] = []
+        self._payloads: list[bytes] = []
+        self._bytes = 0
+
+    def add(self, loaded: LoadedEvent) -> None:
+        """Add an event."""
+        payload = orjson.dumps(loaded.event)
+        if len(self._events) == MOST_EVENTS or self._bytes + len(payload) + 1 > MOST_BYTES:
+            self.flush()
+        self._events.append(loaded)
+        self._payloads.append(payload)
+        self._bytes += len(payload) + 1
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        if not self._events:
+            return
+        results = self._sender.send(self._payloads)
+        for loaded, reason in zip(self._events, results, strict=True):
+            self._report.settle(loaded, reason)
+        self._events, self._payloads, self._bytes = [], [], 0
+
+
+def run(dataset: str, file: Path, url: str, speed: str, limit: int | None, as_json: bool) -> int:
+    """Replay a data set; print the summary on standard output, progress and errors on standard error."""
+    try:
+        factor = speed_factor(speed)
+        loader = open_loader(dataset, file)
+    except ValueError as error:
+        print(f"replay: {error}", file=sys.stderr)
+        return USAGE
+    rejects_dir = Installation(Settings().data_dir).rejects_dir
+    code = DONE
+    with LoadReport(dataset, file, rejects_dir) as report:
+        try:
+            with EventSender(url) as sender, LoadDisplay(loader, report) as display:
+                _replay(loader, limit, Pace(factor) if factor else None, Batches(sender, report), report, display)
+        except (LoaderError, ApiUnavailable, ApiRefused) as error:
+            print(f"replay: {error}", file=sys.stderr)
+            code = FAILED
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        summary = report.summary()
+    if code == INTERRUPTED:
+        summary["interrupted"] = True
+    show_summary(summary, as_json)
+    return code
+
+
+def _replay(
+    loader: Loader, limit: int | None, pace: Pace | None, batches: Batches, report: LoadReport, display: LoadDisplay
+) -> None:
+    try:
+        for loaded in limited(iter(loader), limit):
+            display.update()
+            if not report.read(loaded) or not isinstance(loaded, LoadedEvent):
+                continue
+            if pace and not loaded.beside:
+                wait_s = pace.wait_s(loaded.event.get("event_time"))
+                if wait_s > _SHORTEST_WAIT_S:
+                    batches.flush()
+                    time.sleep(pace.wait_s(loaded.event.get("event_time")))
+            batches.add(loaded)
+    except LoaderError:
+        batches.flush()  # what stood before the damage is whole
+        raise
+    batches.flush()
+
+
+def speed_factor(speed: str) -> float | None:
+    """Return how many times faster than it happened, or None for as fast as it goes.
+
+    Raises:
+        ValueError: neither ``max`` nor a positive number.
+    """
+    if speed == "max":
+        return None
+    try:
+        factor = float(speed)
+    except ValueError:
+        factor = math.nan
+    if not (math.isfinite(factor) and factor > 0):
+        raise ValueError(f"--speed: must be max or a positive number; got {speed!r}")
+    return factor
