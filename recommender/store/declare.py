@@ -8,6 +8,7 @@ from pathlib import Path
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
 from feast.data_format import ParquetFormat
+from feast.repo_config import RepoConfig
 from feast.types import Array, Bool, Float64, Int64, String
 
 from recommender.features import ROW_TYPES, ColumnType, FeatureRow
@@ -32,6 +33,16 @@ _DTYPES = {
 
 _FOR_EVER = timedelta(days=36_525)
 """A century. Feast takes a ttl of zero as one year when ``materialize-incremental`` looks for its first start."""
+
+
+class _PartFiles(FileSource):  # type: ignore[misc]
+    """Part-files that match a pattern."""
+
+    def validate(self, config: RepoConfig) -> None:
+        """Check that there are some; Feast itself takes the pattern for a file name and warns that it is missing."""
+        folder, _, pattern = self.path.rpartition("/")
+        if not any(Path(folder).glob(pattern)):
+            raise FileNotFoundError(f"{self.name}: needs part-files; there are none at {self.path}")
 
 
 def declare(history_dir: Path) -> dict[str, Entity | FileSource | FeatureView | FeatureService]:
@@ -61,7 +72,7 @@ def _entity(row_type: type[FeatureRow]) -> Entity:
 
 
 def _source(row_type: type[FeatureRow], history_dir: Path) -> FileSource:
-    return FileSource(
+    return _PartFiles(
         name=f"{row_type.view}_history",
         path=parts_glob(history_dir, row_type.view),
         file_format=ParquetFormat(),

@@ -9,6 +9,7 @@ from recommender.features import ROW_TYPES, FeatureRow, SessionFeatures, UserFea
 from recommender.settings import Settings
 
 if TYPE_CHECKING:
+    import pandas as pd
     from feast import FeatureStore
 
     from recommender.store.codec import RowCodec
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=FeatureRow)
 
 _KEYS_PER_READ = 500
+_ROWS_PER_WRITE = 1_000
 
 
 class Shopper(NamedTuple):
@@ -55,11 +57,14 @@ class FeastFeatures:
             known = latest.get(place)
             if known is None or row.time_us > known.time_us:
                 latest[place] = row
-        batches: dict[str, list[Any]] = {}
+        by_view: dict[str, list[FeatureRow]] = {}
         for (view, _), row in latest.items():
-            batches.setdefault(view, []).append(self._codecs[view].encode(row))
-        for view, batch in batches.items():
-            self._online.online_write_batch(self._store.config, self._views[view], batch, None)
+            by_view.setdefault(view, []).append(row)
+        for view, some in by_view.items():
+            encode = self._codecs[view].encode
+            for start in range(0, len(some), _ROWS_PER_WRITE):
+                batch = [encode(row) for row in some[start : start + _ROWS_PER_WRITE]]
+                self._online.online_write_batch(self._store.config, self._views[view], batch, None)
 
     def read(self, row_type: type[R], keys: Sequence[str]) -> list[R | None]:
         """Return the rows of these keys, in their order; None where nothing is stored."""
@@ -89,6 +94,22 @@ class FeastFeatures:
         found = [row for row in sessions.decode(response, session_ids) if row is not None]
         found.sort(key=lambda row: row.feature_time_us, reverse=True)
         return Shopper(users.decode(response, [user_id])[0] if user_id else None, found)
+
+    def history_join(self, entity_rows: pd.DataFrame, row_types: Sequence[type[FeatureRow]]) -> pd.DataFrame:
+        """Add to entity rows the columns of each view, ``view__column``, as of each row's timestamp.
+
+        Args:
+            entity_rows: the ids of the views' entities, ``event_timestamp`` as datetime64[us, UTC], and any other
+                columns, which pass through.
+            row_types: the views to join, from history.
+
+        Returns:
+            The same rows in any order; null where a view had no row of the entity yet.
+        """
+        refs = [ref for row_type in row_types for ref in self._codecs[row_type.view].refs]
+        job = self._store.get_historical_features(entity_df=entity_rows, features=refs, full_feature_names=True)
+        joined: pd.DataFrame = job.to_df()
+        return joined
 
     def item_ids(self) -> list[str]:
         """Return the ids of all items that have a row, sorted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -29,6 +30,8 @@ class LiveshelfOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
 
 class LiveshelfOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     """Keeps a Redis set of the ids of all items with a row, whether the stream writes it or a materialization."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
 
     def online_write_batch(
         self,
@@ -64,6 +67,13 @@ class LiveshelfOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         """Return the ids of all items that have a row, sorted."""
         members = self._get_client(config.online_store).sscan_iter(item_index(config), count=10_000)
         return sorted({member.decode() for member in members})
+
+    async def _get_client_async(self, online_store_config: Any) -> Any:
+        """Return a client of the running event loop; one made in another loop cannot be used in this."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._client_async, self._loop = None, loop
+        return await super()._get_client_async(online_store_config)
 
     def close(self) -> None:
         """Close the connections that synchronous calls have opened."""

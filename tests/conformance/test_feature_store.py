@@ -1,0 +1,191 @@
+"""What the feature store promises about rows: they come back as written, and never go back in time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from recommender.features import (
+    ROW_TYPES,
+    CategoryTrend,
+    FeatureRow,
+    ItemActivity,
+    ItemCatalogue,
+    SessionFeatures,
+    UserFeatures,
+    implicit_session,
+)
+from recommender.settings import Settings
+from recommender.store import FeastFeatures, Shopper
+from tests.feature_rows import rows
+
+NOON_US = 1_700_000_000_123_457
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def features(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeastFeatures]:
+    from recommender.store.repository import apply
+
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), redis_url=redis_server)
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    apply(settings)
+    opened = FeastFeatures.open(settings)
+    yield opened
+    opened.close()
+
+
+def fresh_key() -> str:
+    return f"key {next(_numbers)}"
+
+
+def session(session_id: str, time_us: int, user_id: str = "") -> SessionFeatures:
+    return SessionFeatures(session_id, time_us, user_id, 0, 0.0, 0, 0, 0, [], [], [], [], [], "", "")
+
+
+def category(key: str, time_us: int, items: list[str]) -> CategoryTrend:
+    return CategoryTrend(key, time_us, items, [1.0] * len(items))
+
+
+def catalogue(item_id: str) -> ItemCatalogue:
+    return ItemCatalogue(item_id, NOON_US, False, 0, -1, "", "", "", "", [], "", "")
+
+
+def activity(item_id: str) -> ItemActivity:
+    return ItemActivity(item_id, NOON_US, *[0] * 9, 0.0, 0.0, [], [], [], [])
+
+
+@pytest.mark.parametrize("row_type", ROW_TYPES, ids=lambda row_type: row_type.view)
+@hypothesis_settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_a_row_comes_back_exactly_as_it_was_written(
+    features: FeastFeatures, row_type: type[FeatureRow], data: st.DataObject
+) -> None:
+    stamp = str(next(_numbers))
+    written = data.draw(st.lists(rows(row_type), min_size=1, max_size=5, unique_by=lambda row: row.key))
+    written = [msgspec.structs.replace(row, **{row.entity: row.key + stamp}) for row in written]
+
+    features.write(written)
+
+    assert features.read(row_type, [row.key for row in written]) == written
+
+
+@pytest.mark.parametrize("earlier_us", [1, 1_000_000, 86_400_000_000])
+def test_an_older_row_is_refused(features: FeastFeatures, earlier_us: int) -> None:
+    key = fresh_key()
+    features.write([category(key, NOON_US, ["new"])])
+    features.write([category(key, NOON_US - earlier_us, ["old"])])
+    assert features.read(CategoryTrend, [key]) == [category(key, NOON_US, ["new"])]
+
+
+def test_a_row_of_the_same_feature_time_is_refused(features: FeastFeatures) -> None:
+    key = fresh_key()
+    features.write([category(key, NOON_US, ["first"])])
+    features.write([category(key, NOON_US, ["second"])])
+    assert features.read(CategoryTrend, [key]) == [category(key, NOON_US, ["first"])]
+
+
+def test_a_row_one_microsecond_newer_replaces_all_values_even_by_empty_ones(features: FeastFeatures) -> None:
+    key = fresh_key()
+    features.write([category(key, NOON_US, ["a", "b"])])
+    features.write([category(key, NOON_US + 1, [])])
+    assert features.read(CategoryTrend, [key]) == [category(key, NOON_US + 1, [])]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+def test_of_several_rows_of_one_key_the_latest_wins_in_whatever_order_they_come(
+    features: FeastFeatures, order: list[int]
+) -> None:
+    key = fresh_key()
+    features.write([category(key, NOON_US + at, [str(at)]) for at in order])
+    assert features.read(CategoryTrend, [key]) == [category(key, NOON_US + 2, ["2"])]
+
+
+def test_a_write_takes_rows_of_several_views_that_share_a_key(features: FeastFeatures) -> None:
+    key = fresh_key()
+    features.write([catalogue(key), activity(key), session(key, NOON_US)])
+    assert features.read(ItemCatalogue, [key]) == [catalogue(key)]
+    assert features.read(ItemActivity, [key]) == [activity(key)]
+    assert features.read(SessionFeatures, [key]) == [session(key, NOON_US)]
+    assert features.read(UserFeatures, [key]) == [None]
+
+
+def test_unknown_keys_are_none_and_the_order_of_the_keys_is_kept(features: FeastFeatures) -> None:
+    known = [fresh_key() for _ in range(3)]
+    features.write([category(key, NOON_US, [key]) for key in known])
+    asked = [known[2], "unknown", known[0], known[2], "unknown too"]
+    assert [row and row.category for row in features.read(CategoryTrend, asked)] == [
+        known[2], None, known[0], known[2], None,
+    ]  # fmt: skip
+
+
+def test_an_item_known_to_one_view_only_is_none_in_the_other(features: FeastFeatures) -> None:
+    key = fresh_key()
+    features.write([activity(key)])
+    assert features.read(ItemCatalogue, [key]) == [None]
+
+
+def test_more_keys_than_one_round_trip_takes_are_written_and_read(features: FeastFeatures) -> None:
+    written = [category(fresh_key(), NOON_US + at, [str(at)]) for at in range(1_203)]
+    features.write(written)
+    assert features.read(CategoryTrend, [row.category for row in written]) == written
+
+
+def test_nothing_is_written_and_read_without_rows_and_keys(features: FeastFeatures) -> None:
+    features.write([])
+    assert features.read(UserFeatures, []) == []
+
+
+def test_the_index_holds_the_items_of_both_item_views_and_nothing_else(features: FeastFeatures) -> None:
+    before = set(features.item_ids())
+    described, seen, other = fresh_key(), fresh_key() + " ünï,=", fresh_key()
+    features.write([catalogue(described), activity(seen), session(other, NOON_US)])
+    features.write([catalogue(described)])
+    assert set(features.item_ids()) - before == {described, seen}
+    assert features.item_ids() == sorted(features.item_ids())
+
+
+def shopper(features: FeastFeatures, user_id: str | None, session_id: str | None) -> Shopper:
+    return asyncio.run(features.read_shopper(user_id, session_id))
+
+
+def test_a_known_shopper_has_the_user_row_and_both_sessions_the_latest_first(features: FeastFeatures) -> None:
+    user_id, session_id = fresh_key(), fresh_key()
+    own, named = session(implicit_session(user_id), NOON_US, user_id), session(session_id, NOON_US + 1, user_id)
+    user = UserFeatures(user_id, NOON_US, *[0] * 12, 0.0, "", 0.0, [], [], [], [])
+    features.write([own, named, user])
+
+    assert shopper(features, user_id, session_id) == Shopper(user, [named, own])
+    assert shopper(features, user_id, None) == Shopper(user, [own])
+    assert shopper(features, user_id, implicit_session(user_id)) == Shopper(user, [own])
+    assert shopper(features, user_id, "another session") == Shopper(user, [own])
+    assert shopper(features, None, session_id) == Shopper(None, [named])
+    assert shopper(features, "another user", session_id) == Shopper(None, [named])
+
+
+@pytest.mark.parametrize(
+    ("user_id", "session_id"), [(None, None), ("nobody", None), (None, "none"), ("nobody", "none")]
+)
+def test_of_an_unknown_shopper_nothing_is_known(
+    features: FeastFeatures, user_id: str | None, session_id: str | None
+) -> None:
+    assert shopper(features, user_id, session_id) == Shopper(None, [])
+
+
+def test_requests_of_one_process_read_at_the_same_time(features: FeastFeatures) -> None:
+    ids = [fresh_key() for _ in range(50)]
+    features.write([session(key, NOON_US + at) for at, key in enumerate(ids)])
+
+    async def all_at_once() -> list[Shopper]:
+        return await asyncio.gather(*(features.read_shopper(None, key) for key in ids))
+
+    assert [found.sessions[0].session_id for found in asyncio.run(all_at_once())] == ids
