@@ -48,7 +48,7 @@ class RedisEventAppender:
     """The appending side, for asyncio."""
 
     def __init__(self, url: str, partitions: int) -> None:
-        self._redis = redis.asyncio.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0)
+        self._redis: Any = redis.asyncio.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0)
         self._partitions = partitions
 
     async def append(self, records: Sequence[LogRecord]) -> None:

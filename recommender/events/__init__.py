@@ -12,6 +12,7 @@ from recommender.events.codec import (
     decode_event,
     encode_event,
     explain,
+    explain_problem,
     refuse_future,
     utc_from_us,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "decode_event",
     "encode_event",
     "explain",
+    "explain_problem",
     "refuse_future",
     "utc_from_us",
 ]

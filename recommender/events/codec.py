@@ -91,13 +91,14 @@ def refuse_future(event: AnyEvent, now: datetime) -> None:
 def explain(error: ValidationError) -> str:
     """Return the errors of pydantic as ``field: rule; got value``, at most five of them."""
     problems = error.errors(include_url=False)
-    lines = [_problem(problem) for problem in problems[:_MAX_PROBLEMS]]
+    lines = [explain_problem(problem) for problem in problems[:_MAX_PROBLEMS]]
     if len(problems) > _MAX_PROBLEMS:
         lines.append(f"and {len(problems) - _MAX_PROBLEMS} more")
     return " | ".join(lines)
 
 
-def _problem(problem: Any) -> str:
+def explain_problem(problem: Any) -> str:
+    """Return one of pydantic's error records as ``field: rule; got value``."""
     where = ".".join(str(part) for part in problem["loc"]) or "event"
     rule = problem["msg"].removeprefix("Value error, ")
     if problem["type"] in ("missing", "json_invalid"):
