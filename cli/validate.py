@@ -48,11 +48,11 @@ def run(data_dir: Path | None, as_json: bool) -> int:
     if as_json:
         print(msgspec.json.encode(report).decode())
     else:
-        _show(report, Console())
+        show(report, Console())
     return HOLDS if report.success else FAILED
 
 
-def _show(report: Report, console: Console) -> None:
+def show(report: Report, console: Console) -> None:
     table = Table("table", "rows checked", "of", "expectations", "failed", title="Data quality of the history")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -22,6 +22,7 @@ from validation.suites import expectations_of
 
 KEPT_RUNS = 10
 _CHECKPOINT = "history"
+_DERIVED = ("expectations", "validation_definitions", "checkpoints")
 _SHOWN_VALUES = 5
 
 
@@ -79,6 +80,8 @@ def validate_history(
 def _run(folder: Path, sample_dir: Path, tables: list[str], now: datetime) -> dict[str, list[Any]]:
     """Run the checkpoint over the samples; return each table's results, one for each expectation."""
     folder.mkdir(parents=True, exist_ok=True)
+    for derived in _DERIVED:  # comparing them with those of the last run would take longer than to make them anew
+        shutil.rmtree(folder / "gx" / derived, ignore_errors=True)
     context = gx.get_context(mode="file", project_root_dir=folder)
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     source = context.data_sources.add_or_update_pandas_filesystem("history", base_directory=sample_dir)
@@ -86,11 +89,11 @@ def _run(folder: Path, sample_dir: Path, tables: list[str], now: datetime) -> di
     for table in tables:
         asset = source.add_parquet_asset(table, dtype_backend="numpy_nullable")
         batch = asset.add_batch_definition_path("sample", path=f"{table}.parquet")
-        suite = context.suites.add_or_update(gx.ExpectationSuite(name=table, expectations=expectations_of(table, now)))
+        suite = context.suites.add(gx.ExpectationSuite(name=table, expectations=expectations_of(table, now)))
         definitions.append(
-            context.validation_definitions.add_or_update(gx.ValidationDefinition(name=table, data=batch, suite=suite))
+            context.validation_definitions.add(gx.ValidationDefinition(name=table, data=batch, suite=suite))
         )
-    checkpoint = context.checkpoints.add_or_update(
+    checkpoint = context.checkpoints.add(
         gx.Checkpoint(
             name=_CHECKPOINT,
             validation_definitions=definitions,

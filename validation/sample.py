@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recommender.history import EVENT_TIMESTAMP, EVENTS, part_files
+from recommender.history import EVENT_TIMESTAMP, EVENTS, SCHEMAS, part_files
 from validation.measures import measured
 
 MOST_ROWS = 1_000_000
@@ -81,7 +81,7 @@ def _survey(table: str, paths: list[Path]) -> tuple[list[_RowGroup], pa.Schema]:
             latest = statistics.max if statistics is not None and statistics.has_min_max else _NEVER
             groups.append(_RowGroup(latest, path, number, group.num_rows))
     try:
-        unified = pa.unify_schemas(list(schemas), promote_options="permissive")
+        unified = pa.unify_schemas(list(schemas) or [SCHEMAS[table]], promote_options="permissive")
     except pa.ArrowException as error:
         names = ", ".join(path.name for path in schemas.values())
         raise UnreadableHistory(f"history.{table}: column types differ in {names}; {_first_line(error)}") from error
