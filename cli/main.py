@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,22 +14,45 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # loading rich would double the time that --help takes
 )
-deadletters = typer.Typer(help="Look at events that were refused, send them again, or drop them.", no_args_is_help=True)
+deadletters = typer.Typer(
+    help="Look at events that were refused, send them again, or drop them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(deadletters, name="deadletters")
 
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Folder of the installation.", envvar="LIVESHELF_DATA_DIR")
+    Path | None,
+    typer.Option("--data-dir", help="Folder of the installation.", envvar="LIVESHELF_DATA_DIR", show_envvar=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"liveshelf {version('liveshelf')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Liveshelf: real-time recommendations for online shops."""
 
 
 @app.command()
 def up(
     data_dir: DataDir = None,
-    port: Annotated[int, typer.Option(help="Port of the API.")] = 8000,
-    host: Annotated[str, typer.Option(help="Address that the API listens on.")] = "127.0.0.1",
-    redis_url: Annotated[str | None, typer.Option(help="An existing Redis; without it an embedded one is started.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the API.  [default: 8000]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address the API listens on.  [default: 127.0.0.1]")] = None,
+    redis_url: Annotated[str | None, typer.Option(help="An existing Redis; else an embedded one.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Add a simulated shop with items and shoppers.")] = False,
 ) -> None:
     """Start Redis, the dataflow and the API in this terminal; Ctrl-C stops them all."""
@@ -121,13 +145,16 @@ def deadletters_show(letter_id: str, data_dir: DataDir = None, as_json: AsJson =
 @deadletters.command("replay")
 def deadletters_replay(
     letter_ids: Annotated[list[str] | None, typer.Argument(help="Which; without any, all.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="The mended event (JSON; - for standard input) in place of the one letter's.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Send refused events through validation again; those accepted now leave the dead letters."""
     from cli.deadletters import run_replay
 
-    raise typer.Exit(run_replay(letter_ids=letter_ids or [], data_dir=data_dir, as_json=as_json))
+    raise typer.Exit(run_replay(letter_ids=letter_ids or [], file=file, data_dir=data_dir, as_json=as_json))
 
 
 @deadletters.command("purge")
@@ -145,4 +172,16 @@ def deadletters_purge(
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        app(prog_name="liveshelf")
+    except Exception as error:
+        from cli.problem import tell
+
+        code = tell(error)
+        if code is None:
+            raise
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

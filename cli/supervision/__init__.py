@@ -2,6 +2,6 @@
 
 from cli.supervision.child import Child, State
 from cli.supervision.spec import ProcessSpec, RestartPolicy
-from cli.supervision.supervisor import Supervisor
+from cli.supervision.supervisor import StopRequest, Supervisor
 
-__all__ = ["Child", "ProcessSpec", "RestartPolicy", "State", "Supervisor"]
+__all__ = ["Child", "ProcessSpec", "RestartPolicy", "State", "StopRequest", "Supervisor"]

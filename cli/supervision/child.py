@@ -83,9 +83,7 @@ class Child:
             self._bury(f"ended with {_reason(code)}", now)
         elif (code == 0 or not self.spec.once) and (self.spec.ready is None or self.spec.ready()):
             self.state = State.UP
-            self._say(
-                self.spec.name, f"{'done' if self.spec.once else 'up'} after {now - self._started_at:.1f} s"
-            )
+            self._say(self.spec.name, f"{'done' if self.spec.once else 'up'} after {now - self._started_at:.1f} s")
         elif now - self._started_at > self.spec.ready_limit_s:
             self.kill()
             self._bury(f"not up within {self.spec.ready_limit_s:.0f} s", now)
@@ -98,9 +96,7 @@ class Child:
     def _bury(self, reason: str, now: float) -> None:
         lived_s = now - self._started_at
         was_up = self.state is State.UP
-        self._quick_deaths = (
-            self._quick_deaths + 1 if lived_s < self._policy.quick_death_s or not was_up else 1
-        )
+        self._quick_deaths = self._quick_deaths + 1 if lived_s < self._policy.quick_death_s or not was_up else 1
         if self._quick_deaths >= self._policy.most_quick_deaths:
             self.state = State.GIVEN_UP
             self._say(self.spec.name, f"{reason}, {self._quick_deaths} times in a row: given up")

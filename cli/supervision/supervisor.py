@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,29 @@ from cli.supervision.log import ProcessLog
 from cli.supervision.spec import ProcessSpec, RestartPolicy
 
 _TICK_S = 0.1
+_HURRY_AFTER_S = 1.0
+
+
+class StopRequest:
+    """How a supervisor is told to stop: by ``ask``, from a signal handler or another thread."""
+
+    def __init__(self) -> None:
+        self._asked_at: float | None = None
+        self.hurried = False
+        """Kill what has not stopped yet."""
+
+    @property
+    def wanted(self) -> bool:
+        """Stop everything."""
+        return self._asked_at is not None
+
+    def ask(self, *_: object) -> None:
+        """Ask to stop; asked again, and not by the same press of a key, to hurry."""
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+        elif now - self._asked_at > _HURRY_AFTER_S:
+            self.hurried = True
 
 
 class Supervisor:
@@ -39,16 +61,14 @@ class Supervisor:
 
     def run(
         self,
-        stop: threading.Event,
-        hurry: threading.Event,
+        stop: StopRequest,
         on_up: Callable[[], None],
         on_pids: Callable[[Mapping[str, int]], None],
     ) -> int:
         """Start all, keep them alive, and stop them.
 
         Args:
-            stop: set it to stop everything.
-            hurry: set it to kill what has not stopped yet.
+            stop: ends the run.
             on_up: called once, when all are up.
             on_pids: called with the pids of all that run, whenever these have changed.
 
@@ -58,7 +78,7 @@ class Supervisor:
         announced = False
         pids: dict[str, int] = {}
         try:
-            while not stop.is_set():
+            while not stop.wanted:
                 failed = self._tick(time.monotonic())
                 if pids != (pids := self.pids()):
                     on_pids(pids)
@@ -68,10 +88,10 @@ class Supervisor:
                 if not announced and all(_is_settled(child) for child in self._children.values()):
                     announced = True
                     on_up()
-                stop.wait(_TICK_S)
+                time.sleep(_TICK_S)
             return 0
         finally:
-            self._stop_all(hurry)
+            self._stop_all(stop)
 
     def pids(self) -> dict[str, int]:
         """Return the pids of the processes that run."""
@@ -80,9 +100,7 @@ class Supervisor:
     def _tick(self, now: float) -> Child | None:
         """Let every process advance; return a vital one that has been given up."""
         for child in self._children.values():
-            if child.state is State.WAITING and all(
-                _is_settled(self._children[name]) for name in child.spec.after
-            ):
+            if child.state is State.WAITING and all(_is_settled(self._children[name]) for name in child.spec.after):
                 self._say(child.spec.name, "starts")
                 child.start(now)
             else:
@@ -96,13 +114,13 @@ class Supervisor:
         for line in child.log.tail():
             self._say(child.spec.name, f"  {line}")
 
-    def _stop_all(self, hurry: threading.Event) -> None:
+    def _stop_all(self, stop: StopRequest) -> None:
         for child in reversed(self._children.values()):
             if not child.is_running():
                 continue
             child.ask_to_stop()
             deadline = time.monotonic() + child.spec.stop_limit_s
-            while child.is_running() and time.monotonic() < deadline and not hurry.is_set():
+            while child.is_running() and time.monotonic() < deadline and not stop.hurried:
                 time.sleep(0.02)
             if child.is_running():
                 self._say(child.spec.name, "did not stop in time: killed")

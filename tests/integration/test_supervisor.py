@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from cli.supervision import ProcessSpec, RestartPolicy, Supervisor
+from cli.supervision import ProcessSpec, RestartPolicy, StopRequest, Supervisor
 
 SLEEPER = "import signal; signal.pause()"
 QUICK = RestartPolicy(first_wait_s=0.05, longest_wait_s=0.2, most_quick_deaths=3)
@@ -33,8 +33,7 @@ class Run:
     def __init__(self, folder: Path, *specs: ProcessSpec) -> None:
         self.lines: list[tuple[str, str]] = []
         self.pids: Mapping[str, int] = {}
-        self.stop = threading.Event()
-        self.hurry = threading.Event()
+        self.stop = StopRequest()
         self.up = threading.Event()
         self._supervisor = Supervisor(specs, folder / "logs", lambda *line: self.lines.append(line), QUICK)
 
@@ -49,7 +48,7 @@ class Run:
             try:
                 steps()
             finally:
-                self.stop.set()
+                self.stop.ask()
 
         thread = threading.Thread(target=steer)
         thread.start()
@@ -59,7 +58,7 @@ class Run:
 
     def until_it_ends(self) -> int:
         """Let it run until it ends by itself; return its exit code."""
-        return self._supervisor.run(self.stop, self.hurry, self.up.set, self._take_pids)
+        return self._supervisor.run(self.stop, self.up.set, self._take_pids)
 
     def _take_pids(self, pids: Mapping[str, int]) -> None:
         self.pids = pids
@@ -164,12 +163,12 @@ def test_errors_in_a_log_are_seen_in_the_terminal(tmp_path: Path) -> None:
 def supervisor_of_its_own(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A supervisor process with one child; its child's pid comes with it."""
     code = f"""
-        import threading, sys
+        import sys
         from pathlib import Path
-        from cli.supervision import ProcessSpec, Supervisor
+        from cli.supervision import ProcessSpec, StopRequest, Supervisor
         spec = ProcessSpec("child", [sys.executable, "-S", "-c", {SLEEPER!r}])
         Supervisor([spec], Path({str(folder)!r}), lambda *line: None).run(
-            threading.Event(), threading.Event(), lambda: None, lambda pids: print(*pids.values(), flush=True)
+            StopRequest(), lambda: None, lambda pids: print(*pids.values(), flush=True)
         )
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]

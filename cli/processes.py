@@ -1,0 +1,123 @@
+"""The processes that make an installation, for the supervisor."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import httpx
+
+from cli.supervision import ProcessSpec
+from recommender.embedded_redis import EmbeddedRedis, answers
+from recommender.installation import Installation, write_atomically
+from recommender.settings import Settings
+
+REDIS, APPLY, DATAFLOW, API = "redis", "features", "dataflow", "api"
+_DECLARING = ("recommender.features", "recommender.history", "recommender.store", "feature_repo")
+_APPLY = "from recommender.settings import Settings; from recommender.store.repository import apply; apply(Settings())"
+
+
+def python(*arguments: str) -> list[str]:
+    """Return the command of a Python process that never imports from the current folder."""
+    return [sys.executable, "-P", *arguments]
+
+
+def environment(settings: Settings, redis_url: str) -> dict[str, str]:
+    """Return the variables by which the processes get the settings."""
+    return {
+        "LIVESHELF_DATA_DIR": str(settings.data_dir),
+        "LIVESHELF_REDIS_URL": redis_url,
+        "LIVESHELF_HOST": settings.host,
+        "LIVESHELF_PORT": str(settings.port),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def redis_process(server: EmbeddedRedis, port: int, redis_url: str) -> ProcessSpec:
+    """Return the embedded Redis. It is up when it has loaded its data."""
+    return ProcessSpec(
+        REDIS,
+        server.command(port),
+        ready=lambda: answers(redis_url),
+        ready_limit_s=600.0,
+        lock_path=server.lock_path,
+        stop_limit_s=60.0,
+        orphan_signal=signal.SIGTERM,
+    )
+
+
+def service_processes(settings: Settings, redis_url: str, *, embedded: bool) -> list[ProcessSpec]:
+    """Return what runs on Redis: the feature registry's update where one is due, the dataflow and the API."""
+    installation = Installation(settings.data_dir)
+    env = environment(settings, redis_url)
+    after = (REDIS,) if embedded else ()
+    specs = []
+    if not _is_applied(installation):
+        noted = partial(_note_applied, installation)
+        specs.append(ProcessSpec(APPLY, python("-c", _APPLY), env, after, ready=noted, once=True))
+        after = (*after, APPLY)
+    flow = python("-m", "bytewax.run", "dataflows.features", "-r", str(installation.recovery_dir))
+    flow += ["-s", str(settings.snapshot_seconds), "-b", "0", "-w", str(settings.workers)]
+    return [
+        *specs,
+        ProcessSpec(DATAFLOW, flow, env, after, stop_signal=signal.SIGINT),
+        ProcessSpec(API, python("-m", "api"), env, after, ready=ready_check(settings)),
+    ]
+
+
+def ready_check(settings: Settings) -> Callable[[], bool]:
+    """Return a function that asks the API whether it is ready."""
+    client = httpx.Client(timeout=2.0, trust_env=False)
+
+    def ready() -> bool:
+        try:
+            return client.get(f"{api_url(settings)}/health/ready").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    return ready
+
+
+def api_url(settings: Settings) -> str:
+    """Return the address of the API as seen from this computer."""
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+    host = everywhere.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
+    return f"http://{host}:{settings.port}"
+
+
+def _is_applied(installation: Installation) -> bool:
+    """Tell whether the registry was made from these very definitions, for this very folder."""
+    try:
+        return installation.registry_path.exists() and _mark(installation).read_text() == _fingerprint(installation)
+    except FileNotFoundError:
+        return False
+
+
+def _note_applied(installation: Installation) -> bool:
+    """Note from what the registry was made; to be asked once its update has ended well."""
+    write_atomically(_mark(installation), _fingerprint(installation).encode())
+    return True
+
+
+def _mark(installation: Installation) -> Path:
+    return installation.registry_path.with_suffix(".made_from")
+
+
+def _fingerprint(installation: Installation) -> str:
+    content = hashlib.sha256(f"feast {version('feast')} {installation.data_dir}".encode())
+    for path in _declaring_files():
+        content.update(path.read_bytes())
+    return content.hexdigest()
+
+
+def _declaring_files() -> Iterator[Path]:
+    for package in _DECLARING:
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            yield from sorted(path for path in Path(folder).rglob("*") if path.suffix in {".py", ".yaml"})
