@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from recommender.events.fields import Country, EventId, EventTime, SessionId, ShortText, SlateId, UserId
+from recommender.events.fields import EPOCH, Country, EventId, EventTime, SessionId, ShortText, SlateId, UserId
 
 MICROSECONDS = 1_000_000
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Event(BaseModel):
@@ -23,8 +25,7 @@ class Event(BaseModel):
     @cached_property
     def time_us(self) -> int:
         """Event time as whole microseconds since 1970-01-01 UTC."""
-        moment = self.event_time
-        return int(moment.timestamp()) * MICROSECONDS + moment.microsecond
+        return (self.event_time - EPOCH) // _MICROSECOND
 
 
 class Context(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import Field, model_validator
 
 from recommender.events.base import Event
 from recommender.events.fields import CategoryPath, Cents, Currency, ItemId, LongText, Number, ShortText
@@ -32,7 +32,7 @@ class ItemUpsert(CatalogueEvent):
     brand: ShortText | None = None
     price_cents: Cents | None = Field(default=None, description="unit price [cents]; null when unknown")
     currency: Currency | None = None
-    attributes: Annotated[dict[str, str | int | FiniteFloat | bool], Field(max_length=100)] = {}
+    attributes: Annotated[dict[ShortText, LongText | Number | bool], Field(max_length=100)] = {}
     image_url: Address | None = None
     page_url: Address | None = None
     tags: Annotated[tuple[ShortText, ...], Field(max_length=100)] = ()

@@ -5,20 +5,31 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints, ValidatorFunctionWrapHandler, WrapValidator
 
 ID_PATTERN = r"^[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
 """No control characters, no white space at either end."""
 
 CATEGORY_SEPARATOR = " > "
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def _identifier(description: str) -> Any:
     return Field(min_length=1, max_length=128, pattern=ID_PATTERN, description=description)
 
 
-def _to_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+def _read_time(value: object, read: ValidatorFunctionWrapHandler) -> datetime:
+    # Pydantic itself would take the number 20261122, and the text too, for seconds since 1970.
+    if not isinstance(value, datetime) and not (isinstance(value, str) and value[4:5] == "-"):
+        raise ValueError("must be ISO 8601 with an offset, such as 2026-11-22T09:30:00+01:00")
+    moment: datetime = read(value)
+    if moment <= EPOCH:
+        raise ValueError("must lie after 1970-01-01T00:00:00Z")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie before the year 10000 in UTC") from None
 
 
 EventId = Annotated[str, _identifier("unique per event; a retry carries the same one and counts once")]
@@ -31,11 +42,13 @@ ShortText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 LongText = Annotated[str, StringConstraints(max_length=2_000)]
 EventTime = Annotated[
     AwareDatetime,
-    AfterValidator(_to_utc),
-    Field(description="when it happened: ISO 8601 with an offset, kept as UTC to the microsecond"),
+    WrapValidator(_read_time),
+    Field(strict=False, description="when it happened: ISO 8601 with an offset, kept as UTC to the microsecond"),
 ]
 Cents = Annotated[int, Field(ge=0, le=10**12, description="amount in minor units of the currency [cents]")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217 code")]
+Number = Annotated[int, Field(ge=-(2**53), le=2**53)] | Annotated[float, Field(allow_inf_nan=False)]
+"""A number that every JSON reader holds exactly."""
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, description="number of units [count]")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2 code")]
 CategoryName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^>\x00-\x1f]+$")]

@@ -102,7 +102,7 @@ class Search(ShopperEvent):
 
     kind: Literal["search"] = "search"
     query: ShortText
-    result_count: Annotated[int, Field(ge=0)] | None = Field(default=None, description="items found [count]")
+    result_count: Annotated[int, Field(ge=0, le=10**9)] | None = Field(default=None, description="items found [count]")
 
 
 class BeginCheckout(ShopperEvent):
