@@ -89,12 +89,12 @@ def open_loader(dataset: str, path: Path) -> Loader:
 def _files(form: Format, folder: Path) -> list[Path]:
     if not form.patterns:
         raise WrongFormat(f"{folder}: {form.name} is read from a file; got a folder")
-    found = [
+    found = dict.fromkeys(
         path for pattern in form.patterns for path in sorted({*folder.glob(pattern), *folder.glob(f"{pattern}.gz")})
-    ]
+    )
     if not found:
         raise WrongFormat(f"{folder}: must hold {form.name} files ({', '.join(form.patterns)}, each also as .gz)")
-    return found
+    return list(found)
 
 
 __all__ = [
