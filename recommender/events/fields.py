@@ -47,8 +47,9 @@ EventTime = Annotated[
 ]
 Cents = Annotated[int, Field(ge=0, le=10**12, description="amount in minor units of the currency [cents]")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217 code")]
-Number = Annotated[int, Field(ge=-(2**53), le=2**53)] | Annotated[float, Field(allow_inf_nan=False)]
-"""A number that every JSON reader holds exactly."""
+_EXACT = Field(gt=-(2**53), lt=2**53)
+Number = Annotated[int, _EXACT] | Annotated[float, _EXACT, Field(allow_inf_nan=False)]
+"""A number that every reader of JSON holds, whole numbers to the last digit."""
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, description="number of units [count]")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2 code")]
 CategoryName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^>\x00-\x1f]+$")]
