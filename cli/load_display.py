@@ -51,13 +51,13 @@ class LoadDisplay:
         if self._bar:
             self._bar.stop()
 
-    def update(self) -> None:
+    def update(self, remark: str = "") -> None:
         """Show how far the load is, if it is time."""
         now = time.monotonic()
         if now < self._due:
             return
         report = self._report
-        counts = f"{report.accepted:,} accepted, {report.rejected:,} rejected"
+        counts = f"{report.accepted:,} accepted, {report.rejected:,} rejected" + (f", {remark}" if remark else "")
         if self._bar:
             self._bar.update(self._task, completed=self._loader.bytes_read, counts=counts)
             self._due = now + _BAR_INTERVAL_S

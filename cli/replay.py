@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -14,11 +13,11 @@ import orjson
 from cli.event_sender import ApiRefused, ApiUnavailable, EventSender
 from cli.load_display import LoadDisplay, show_summary
 from cli.load_report import LoadReport, limited
+from cli.problem import WRONG_USE, Problem, read_settings, tell
 from recommender.installation import Installation
 from recommender.loaders import LoadedEvent, Loader, LoaderError, open_loader
-from recommender.settings import Settings
 
-DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, INTERRUPTED = 0, 1, 130
 """Exit codes."""
 
 MOST_EVENTS = 1_000
@@ -83,21 +82,16 @@ class Batches:
 
 def run(dataset: str, file: Path, url: str, speed: str, limit: int | None, as_json: bool) -> int:
     """Replay a data set; print the summary on standard output, progress and errors on standard error."""
-    try:
-        factor = speed_factor(speed)
-        loader = open_loader(dataset, file)
-    except ValueError as error:
-        print(f"replay: {error}", file=sys.stderr)
-        return USAGE
-    rejects_dir = Installation(Settings().data_dir).rejects_dir
+    factor = speed_factor(speed)
+    loader = open_loader(dataset, file)
+    rejects_dir = Installation(read_settings().data_dir).rejects_dir
     code = DONE
     with LoadReport(dataset, file, rejects_dir) as report:
         try:
             with EventSender(url) as sender, LoadDisplay(loader, report) as display:
                 _replay(loader, limit, Pace(factor) if factor else None, Batches(sender, report), report, display)
         except (LoaderError, ApiUnavailable, ApiRefused) as error:
-            print(f"replay: {error}", file=sys.stderr)
-            code = FAILED
+            code = tell(error) or FAILED
         except KeyboardInterrupt:
             code = INTERRUPTED
         summary = report.summary()
@@ -131,7 +125,7 @@ def speed_factor(speed: str) -> float | None:
     """Return how many times faster than it happened, or None for as fast as it goes.
 
     Raises:
-        ValueError: neither ``max`` nor a positive number.
+        Problem: neither ``max`` nor a positive number.
     """
     if speed == "max":
         return None
@@ -140,5 +134,5 @@ def speed_factor(speed: str) -> float | None:
     except ValueError:
         factor = math.nan
     if not (math.isfinite(factor) and factor > 0):
-        raise ValueError(f"--speed: must be max or a positive number; got {speed!r}")
+        raise Problem(f"--speed: must be max or a positive number; got {speed!r}", WRONG_USE)
     return factor
