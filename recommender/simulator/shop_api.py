@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from urllib.parse import quote
 
 import httpx
 from tenacity import before_sleep_log, retry, retry_if_exception_type, wait_exponential
@@ -12,6 +11,8 @@ from tenacity import before_sleep_log, retry, retry_if_exception_type, wait_expo
 from recommender.simulator.steps import Fields, Slate, SlateWanted
 
 _SLATE_LENGTH = 10
+_JUDGED = (httpx.codes.ACCEPTED, httpx.codes.UNPROCESSABLE_ENTITY)
+"""Each event was judged: some, or none, were accepted."""
 _log = logging.getLogger(__name__)
 
 
@@ -38,7 +39,8 @@ class ShopApi:
             raise NotTaken(f"events: the API does not answer ({type(error).__name__})") from error
         if answer.status_code >= 500 or answer.status_code == 429:
             raise NotTaken(f"events: the API cannot take them now (status {answer.status_code})")
-        answer.raise_for_status()
+        if answer.status_code not in _JUDGED:
+            answer.raise_for_status()
         refused = int(answer.json()["rejected"])
         if refused:
             _log.error("events: the API refused %d of %d", refused, len(events))
@@ -47,7 +49,7 @@ class ShopApi:
     def slate(self, wanted: SlateWanted) -> Slate | None:
         """Ask for a slate; None when there is none to be had."""
         try:
-            answer = self._ask(wanted)
+            answer = self._client.post("/v1/recommendations", json={**wanted.request, "n": _SLATE_LENGTH})
         except httpx.TransportError as error:
             _log.warning("slate: the API does not answer (%s)", type(error).__name__)
             return None
@@ -56,10 +58,3 @@ class ShopApi:
             return None
         body = answer.json()
         return Slate(body["slate_id"], [item["item_id"] for item in body["items"]])
-
-    def _ask(self, wanted: SlateWanted) -> httpx.Response:
-        asked: dict[str, str | int] = {"n": _SLATE_LENGTH, "surface": wanted.surface, "session_id": wanted.session_id}
-        if wanted.user_id is not None:
-            return self._client.get(f"/v1/users/{quote(wanted.user_id, safe='')}/recommendations", params=asked)
-        context = {"device": wanted.device, "country": wanted.country}
-        return self._client.post("/v1/recommendations", json={**asked, "context": context})

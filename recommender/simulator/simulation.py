@@ -125,9 +125,7 @@ class Simulation:
             if step.event["kind"] == "stock_change":
                 self._order_if_low(step.event["item_id"], now_us)
         else:
-            slate = yield SlateWanted(
-                now_us, step.surface, shopper.user_id, session_id, shopper.device, shopper.country
-            )
+            slate = yield SlateWanted(now_us, _request(step, shopper, session_id))
         self._go_on(shopper, session_id, steps, slate, now_us)
 
     def _leave(self, shopper: Shopper, session_id: str, bought: list[Bought], now_us: int) -> None:
@@ -179,3 +177,16 @@ class Simulation:
             "event_time": utc_from_us(now_us).isoformat(),
             **fields,
         }
+
+
+def _request(ask: Ask, shopper: Shopper, session_id: str) -> Fields:
+    request: Fields = {
+        "surface": ask.surface,
+        "user_id": shopper.user_id,
+        "session_id": session_id,
+        "item_id": ask.item_id,
+        "query": ask.query or None,
+        "device": shopper.device,
+        "country": shopper.country,
+    }
+    return {name: value for name, value in request.items() if value is not None}

@@ -19,11 +19,8 @@ class SlateWanted(NamedTuple):
     """The shop's page asks for a slate; the answer is sent back into the generator."""
 
     time_us: int
-    surface: str
-    user_id: str | None
-    session_id: str
-    device: str
-    country: str
+    request: Fields
+    """Who asks and for which place of the shop, as the API takes it."""
 
 
 class Slate(NamedTuple):

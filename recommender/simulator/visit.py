@@ -32,6 +32,8 @@ class Ask(NamedTuple):
 
     wait_s: float
     surface: str
+    item_id: str | None = None
+    query: str = ""
 
 
 class Bought(NamedTuple):
@@ -70,14 +72,13 @@ class Visit:
     def steps(self) -> Steps:
         """Come, look around, and perhaps buy."""
         intent = self.shopper.choose_shelf(self.rng)
-        item = yield from self._read_slate("home")
+        item = yield from self._read_slate(Ask(0.0, "home"))
         looks = 1 + int(self.rng.expovariate(1.0 / self.shopper.patience))
         for look in range(looks):
             if item is None:
                 item = yield from self._find(intent)
             yield from self._look_at(item)
-            follow_slate = look % 3 == 2
-            item = (yield from self._read_slate("item")) if follow_slate else self._next_to(item)
+            item = (yield from self._read_slate(self._rail(item))) if look % 3 == 2 else self._next_to(item)
         if self._cart and self.rng.random() < 0.75:
             return (yield from self._check_out())
         return []
@@ -95,6 +96,12 @@ class Visit:
                 yield self._act("remove_from_cart", item_id=item.item_id, quantity=1)
         elif eagerness > _CART_THRESHOLD - 0.6 and self.rng.random() < 0.3:
             yield self._act("add_to_wishlist", item_id=item.item_id)
+
+    def _rail(self, item: ShopItem) -> Ask:
+        """Return what the shop shows beside an item: for the cart, like the item, or for the shopper."""
+        if self._cart and self.rng.random() < 0.5:
+            return Ask(self._think(), "cart")
+        return Ask(self._think(), "similar", item.item_id) if self.rng.random() < 0.5 else Ask(self._think(), "home")
 
     def _next_to(self, item: ShopItem) -> ShopItem | None:
         """Return what hangs beside the item or goes with it, or None to look elsewhere."""
@@ -119,14 +126,17 @@ class Visit:
             words = query.split()
             found = [other for other in items if all(word in other.title.lower() for word in words)]
             yield self._act("search", query=query, result_count=len(found))
+            chosen = yield from self._read_slate(Ask(0.2, "search", query=query))
+            return chosen or item
         return item
 
-    def _read_slate(self, surface: str) -> Generator[Act | Ask, Slate | None, ShopItem | None]:
+    def _read_slate(self, ask: Ask) -> Generator[Act | Ask, Slate | None, ShopItem | None]:
         """Look through a slate; return the item clicked on, or None."""
-        slate = yield Ask(self._think() if self._seen else 0.0, surface)
+        slate = yield ask
         if slate is None or not slate.item_ids:
             return None
-        yield self._act("exposure", wait_s=0.3, slate_id=slate.slate_id, item_ids=list(slate.item_ids), surface=surface)
+        shown = list(slate.item_ids)
+        yield self._act("exposure", wait_s=0.3, slate_id=slate.slate_id, item_ids=shown, surface=ask.surface)
         for position, item_id in enumerate(slate.item_ids):
             item = self.catalogue.items.get(item_id)
             if item is not None and item_id not in self._seen and self._wants(item):
