@@ -10,6 +10,7 @@ from typing import NamedTuple
 import redis
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from dataflows import metrics
 from recommender.eventlog import EventLog, LogEntry, Partition, Progress, open_event_log
 from recommender.settings import Settings
 
@@ -45,6 +46,7 @@ class _PartitionSource(StatefulSourcePartition):
         self._committed = Progress("", 0)
         self._since_trim = 0
         self._awake = datetime.now(UTC)
+        self._behind = metrics.BEHIND_SECONDS.labels(partition.name)
 
     def next_batch(self) -> list[list[Arrival]]:
         try:
@@ -56,10 +58,12 @@ class _PartitionSource(StatefulSourcePartition):
         if not entries:
             if not self._endless:
                 raise StopIteration
+            self._behind.set(0.0)
             self._awake = datetime.now(UTC) + _POLL
             return []
         self._progress = Progress(entries[-1].position, self._progress.entries + len(entries))
         self._awake = datetime.now(UTC)
+        self._behind.set(max(0.0, self._awake.timestamp() - entries[-1].ingested_us / 1e6))
         return [[Arrival(self._partition, entry) for entry in entries]]
 
     def next_awake(self) -> datetime:

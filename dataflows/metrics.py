@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS = Counter("liveshelf_stream_events_total", "Events read from the event log and valid", ["kind"])
 DUPLICATES = Counter("liveshelf_stream_duplicates_total", "Shopper events dropped since their event_id had come before")
 LATE = Counter("liveshelf_stream_late_total", "Shopper events beyond the allowed lateness: kept in history alone")
 DEAD_LETTERS = Counter("liveshelf_stream_dead_letters_total", "Events read from the event log that broke a rule")
+BEHIND_SECONDS = Gauge(
+    "liveshelf_stream_behind_seconds",
+    "How long the event read last had waited in the event log; 0 at the log's end",
+    ["partition"],
+)
 ROWS = Counter("liveshelf_stream_rows_total", "Feature rows written to the feature store", ["view"])
 WRITE_SECONDS = Histogram(
     "liveshelf_stream_write_seconds",
