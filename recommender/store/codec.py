@@ -11,7 +11,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import DoubleList, Int64List, StringList, Value
 
 from recommender.features import ColumnType, FeatureRow
-from recommender.store.online import Row
+from recommender.store.newer import Row
 
 R = TypeVar("R", bound=FeatureRow)
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any, Literal
 
 from feast import FeatureView, RepoConfig
-from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
+from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig, RedisType
 from pydantic import Field, StrictStr
 
 from recommender.features import ItemCatalogue
 from recommender.installation import resolve_redis_url
 from recommender.settings import Settings
 from recommender.store.connection import feast_connection_string
-
-Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+from recommender.store.newer import WRITE_IF_NEWER, Row, script_calls
 
 
 class LiveshelfOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
@@ -29,7 +25,10 @@ class LiveshelfOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
 
 
 class LiveshelfOnlineStore(RedisOnlineStore):  # type: ignore[misc]
-    """Keeps a Redis set of the ids of all items with a row, whether the stream writes it or a materialization."""
+    """Keeps a Redis set of the ids of all items with a row, whether the stream writes it or a materialization.
+
+    The pipelines of a Redis Cluster take no scripts: there Feast's own check is used, which wants one writer for a key.
+    """
 
     _loop: asyncio.AbstractEventLoop | None = None
 
@@ -40,10 +39,22 @@ class LiveshelfOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         data: list[Row],
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Write rows, except those not newer than what is stored, then note their items."""
-        super().online_write_batch(config, table, data, progress)
-        if data and _is_of_items(table):
-            self._get_client(config.online_store).sadd(item_index(config), *_ids(data))
+        """Write the rows that are newer than what is stored, and note their items."""
+        client = self._get_client(config.online_store)
+        if config.online_store.redis_type is RedisType.redis_cluster:
+            super().online_write_batch(config, table, data, progress)
+            if data and _is_of_items(table):
+                client.sadd(item_index(config), *_ids(data))
+            return
+        write_if_newer = client.register_script(WRITE_IF_NEWER)
+        with client.pipeline(transaction=False) as pipe:
+            for key, arguments in script_calls(config, table, data):
+                write_if_newer([key], arguments, client=pipe)
+            if data and _is_of_items(table):
+                pipe.sadd(item_index(config), *_ids(data))
+            pipe.execute()
+        if progress:
+            progress(len(data))
 
     async def online_write_batch_async(
         self,
@@ -52,11 +63,22 @@ class LiveshelfOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         data: list[Row],
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Write rows, except those not newer than what is stored, then note their items."""
-        await super().online_write_batch_async(config, table, data, progress)
-        if data and _is_of_items(table):
-            client = await self._get_client_async(config.online_store)
-            await client.sadd(item_index(config), *_ids(data))
+        """Write the rows that are newer than what is stored, and note their items."""
+        client = await self._get_client_async(config.online_store)
+        if config.online_store.redis_type is RedisType.redis_cluster:
+            await super().online_write_batch_async(config, table, data, progress)
+            if data and _is_of_items(table):
+                await client.sadd(item_index(config), *_ids(data))
+            return
+        write_if_newer = client.register_script(WRITE_IF_NEWER)
+        async with client.pipeline(transaction=False) as pipe:
+            for key, arguments in script_calls(config, table, data):
+                await write_if_newer([key], arguments, client=pipe)
+            if data and _is_of_items(table):
+                pipe.sadd(item_index(config), *_ids(data))
+            await pipe.execute()
+        if progress:
+            progress(len(data))
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Any]) -> None:
         """Remove all rows and the index."""

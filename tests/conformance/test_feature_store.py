@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import msgspec
 import pytest
@@ -108,6 +110,20 @@ def test_of_several_rows_of_one_key_the_latest_wins_in_whatever_order_they_come(
     key = fresh_key()
     features.write([category(key, NOON_US + at, [str(at)]) for at in order])
     assert features.read(CategoryTrend, [key]) == [category(key, NOON_US + 2, ["2"])]
+
+
+def test_of_writers_at_the_same_time_the_latest_row_wins(features: FeastFeatures) -> None:
+    """As when ``feast materialize`` runs beside the stream."""
+    keys, start = [fresh_key() for _ in range(100)], Barrier(4)
+
+    def write(later_us: int) -> None:
+        for key in keys:
+            start.wait(timeout=60)
+            features.write([category(key, NOON_US + later_us, [])])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert features.read(CategoryTrend, keys) == [category(key, NOON_US + 3, []) for key in keys]
 
 
 def test_a_write_takes_rows_of_several_views_that_share_a_key(features: FeastFeatures) -> None:
