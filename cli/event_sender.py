@@ -43,7 +43,7 @@ class EventSender:
         self._give_up_after_s = give_up_after_s
         self._client = httpx.Client(timeout=_TIMEOUT_S, headers={"content-type": "application/json"})
         self._again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((httpx.TransportError, _Busy)),
+            retry=tenacity.retry_if_exception(_may_pass),
             wait=tenacity.wait_exponential(multiplier=0.1, max=_LONGEST_WAIT_S) + tenacity.wait_random(0, 0.1),
             stop=tenacity.stop_after_delay(give_up_after_s),
             reraise=True,
@@ -69,10 +69,10 @@ class EventSender:
         """
         try:
             response = self._again(self._post, payloads)
-        except httpx.TransportError as error:
-            raise self._unavailable(f"{type(error).__name__}: {error}") from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise ApiRefused(f"url: must be an address such as http://127.0.0.1:8000; {error}") from None
+        except httpx.TransportError as error:
+            raise self._unavailable(f"{type(error).__name__}: {error}") from None
         except _Busy as error:
             raise self._unavailable(str(error)) from None
         if response.status_code == _TOO_LARGE:
@@ -102,6 +102,10 @@ class EventSender:
             f"{self._url}: must answer with one result for each event; "
             f"got status {response.status_code}: {response.text[:_TEXT_LENGTH]}"
         )
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, httpx.TransportError | _Busy) and not isinstance(error, httpx.UnsupportedProtocol)
 
 
 def _error(result: dict[str, Any]) -> str | None:

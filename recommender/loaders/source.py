@@ -80,16 +80,16 @@ class SourceFile:
                 self._raw = raw
                 packed = raw.read(2) == _GZIP_MAGIC
                 raw.seek(0)
-                yield io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 17) if packed else raw
-                self._bytes_done = raw.tell()
+                try:
+                    yield io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 17) if packed else raw
+                finally:
+                    self._bytes_done, self._raw = raw.tell(), None
         except EOFError:
             raise UnreadableFile(f"{self.path}: the gzip data ends too early; the file is cut short") from None
         except (gzip.BadGzipFile, zlib.error) as error:
             raise UnreadableFile(f"{self.path}: the gzip data is damaged ({error})") from None
         except OSError as error:
             raise UnreadableFile(f"{self.path}: {error.strerror or error}") from None
-        finally:
-            self._raw = None
 
     def first_line(self, encoding: str = "utf-8-sig") -> str:
         """Return the first line without its end."""
