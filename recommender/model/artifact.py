@@ -1,0 +1,211 @@
+"""A trained model as it is served: arrays and names, kept as files that need no code to be read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from recommender.installation import write_atomically
+from recommender.model.description import CONTEXT_GROUPS, group_of
+from recommender.model.manifest import FORMAT, Manifest
+
+Floats = npt.NDArray[np.float32]
+
+_T = TypeVar("_T")
+
+MANIFEST = "manifest.json"
+NAMES = "names.json"
+_ARRAYS = {
+    "item_vectors": ("item_ids", 2),
+    "item_biases": ("item_ids", 1),
+    "shopper_embeddings": ("shopper_features", 2),
+    "item_embeddings": ("item_features", 2),
+    "item_feature_biases": ("item_features", 1),
+}
+"""Array to the names of its rows and its number of dimensions."""
+
+
+class _Names(msgspec.Struct, forbid_unknown_fields=True):
+    item_ids: list[str]
+    shopper_features: list[str]
+    item_features: list[str]
+
+
+class DamagedModel(RuntimeError):
+    """A model's files are not what its manifest says; the text names the file and the rule."""
+
+
+class Model:
+    """A model version.
+
+    Args:
+        item_ids: the items that it can score.
+        item_vectors: np.float32 array of shape [n_items, embedding_size].
+        item_biases: np.float32 array of shape [n_items].
+        shopper_features: names of the features a shopper is described by.
+        shopper_embeddings: np.float32 array of shape [n_shopper_features, embedding_size].
+        item_features: names of the features an item is described by.
+        item_embeddings: np.float32 array of shape [n_item_features, embedding_size].
+        item_feature_biases: np.float32 array of shape [n_item_features].
+        manifest: what the version says of itself; the registry completes it.
+    """
+
+    def __init__(
+        self,
+        *,
+        item_ids: Sequence[str],
+        item_vectors: Floats,
+        item_biases: Floats,
+        shopper_features: Sequence[str],
+        shopper_embeddings: Floats,
+        item_features: Sequence[str],
+        item_embeddings: Floats,
+        item_feature_biases: Floats,
+        manifest: Manifest,
+    ) -> None:
+        self.item_ids = list(item_ids)
+        self.item_vectors = item_vectors
+        self.item_biases = item_biases
+        self.shopper_features = list(shopper_features)
+        self.shopper_embeddings = shopper_embeddings
+        self.item_features = list(item_features)
+        self.item_embeddings = item_embeddings
+        self.item_feature_biases = item_feature_biases
+        self.manifest = manifest
+
+    @property
+    def version(self) -> str:
+        """Its name in the registry; empty until it is saved."""
+        return self.manifest.version
+
+    def user_vector(self, description: Mapping[str, float]) -> tuple[Floats, bool]:
+        """Return the shopper's vector, np.float32 of shape [embedding_size], and whether the shopper is known.
+
+        The vector is the weighted sum of the embeddings of the features that have one. A shopper is known by at
+        least one such feature that tells of the shopper and not only of the device, the country or the hour.
+        """
+        rows, weights, known = [], [], False
+        for feature, weight in description.items():
+            row = self._shopper_rows.get(feature)
+            if row is not None:
+                rows.append(row)
+                weights.append(weight)
+                known = known or group_of(feature) not in CONTEXT_GROUPS
+        return _weighted_sum(self.shopper_embeddings, rows, weights), known
+
+    def item_vector(self, description: Mapping[str, float]) -> tuple[Floats, float, bool]:
+        """Return vector and bias of an item that was not there in training, and whether its content is known."""
+        rows = [self._item_rows[feature] for feature in description if feature in self._item_rows]
+        weights = [weight for feature, weight in description.items() if feature in self._item_rows]
+        vector = _weighted_sum(self.item_embeddings, rows, weights)
+        bias = float(np.dot(np.asarray(weights, np.float32), self.item_feature_biases[rows])) if rows else 0.0
+        return vector, bias, bool(rows)
+
+    @cached_property
+    def _shopper_rows(self) -> dict[str, int]:
+        return {feature: row for row, feature in enumerate(self.shopper_features)}
+
+    @cached_property
+    def _item_rows(self) -> dict[str, int]:
+        return {feature: row for row, feature in enumerate(self.item_features)}
+
+
+def _weighted_sum(embeddings: Floats, rows: list[int], weights: list[float]) -> Floats:
+    if not rows:
+        return np.zeros(embeddings.shape[1], np.float32)
+    summed: Floats = np.asarray(weights, np.float32) @ embeddings[rows]
+    return summed
+
+
+def write_model(model: Model, folder: Path) -> None:
+    """Write a model's files into a new folder, the manifest last; completes the manifest."""
+    folder.mkdir(parents=True)
+    names = _Names(model.item_ids, model.shopper_features, model.item_features)
+    files = {NAMES: msgspec.json.encode(names)}
+    for array in _ARRAYS:
+        buffer = io.BytesIO()
+        np.save(buffer, getattr(model, array), allow_pickle=False)
+        files[f"{array}.npy"] = buffer.getvalue()
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+    model.manifest.embedding_size = int(model.item_vectors.shape[1])
+    model.manifest.files = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    write_atomically(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(model.manifest)) + b"\n")
+
+
+def read_model(folder: Path) -> Model:
+    """Read the files of the model version that the folder is named after.
+
+    Raises:
+        DamagedModel: a file is missing, changed, or breaks a rule of its content.
+    """
+    manifest = read_manifest(folder)
+    names = _decode(folder, NAMES, _content(folder, manifest, NAMES), _Names)
+    arrays = {array: _array(folder, manifest, names, array) for array in _ARRAYS}
+    return Model(
+        manifest=manifest,
+        item_ids=names.item_ids,
+        shopper_features=names.shopper_features,
+        item_features=names.item_features,
+        **arrays,
+    )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of the model version that the folder is named after.
+
+    Raises:
+        DamagedModel: it is missing, or breaks a rule.
+    """
+    manifest = _decode(folder, MANIFEST, _read(folder, MANIFEST), Manifest)
+    if manifest.format != FORMAT:
+        raise DamagedModel(f"{folder.name}/{MANIFEST}: format must be {FORMAT}; got {manifest.format}")
+    if manifest.version != folder.name:
+        raise DamagedModel(f"{folder.name}/{MANIFEST}: version must be {folder.name}; got {manifest.version!r}")
+    return manifest
+
+
+def _array(folder: Path, manifest: Manifest, names: _Names, array: str) -> Floats:
+    rows, dimensions = _ARRAYS[array]
+    file = f"{array}.npy"
+    where = f"{folder.name}/{file}"
+    try:
+        values: Floats = np.load(io.BytesIO(_content(folder, manifest, file)), allow_pickle=False)
+    except ValueError as error:
+        raise DamagedModel(f"{where}: must be an array file; {error}") from error
+    expected = (len(getattr(names, rows)), manifest.embedding_size)[:dimensions]
+    if values.shape != expected or values.dtype != np.float32:
+        raise DamagedModel(f"{where}: must be float32 of shape {expected}; got {values.dtype} of shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise DamagedModel(f"{where}: all values must be finite")
+    return values
+
+
+def _content(folder: Path, manifest: Manifest, file: str) -> bytes:
+    content = _read(folder, file)
+    expected, found = manifest.files.get(file), hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise DamagedModel(f"{folder.name}/{file}: must have SHA-256 {expected}; got {found}")
+    return content
+
+
+def _read(folder: Path, file: str) -> bytes:
+    try:
+        return (folder / file).read_bytes()
+    except OSError as error:
+        raise DamagedModel(f"{folder.name}/{file}: must be a readable file; {error.strerror}") from error
+
+
+def _decode(folder: Path, file: str, content: bytes, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        raise DamagedModel(f"{folder.name}/{file}: {error}") from error

@@ -1,0 +1,75 @@
+"""How well items are ranked: the place of the item that came next, and figures from many such places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Ranks = npt.NDArray[np.float64]
+"""0-based place of the target among all items, the worst one among equals; infinite where it is not ranked at all."""
+
+_CHUNK = 64_000_000
+"""Scores held at a time."""
+
+
+def ranks_by_vectors(shoppers: Floats, items: Floats, biases: Floats, targets: npt.NDArray[np.int32]) -> Ranks:
+    """Rank all items by their score for each shopper.
+
+    Args:
+        shoppers: float32 [n, dimensions].
+        items: float32 [n_items, dimensions].
+        biases: float32 [n_items].
+        targets: int32 [n], row in ``items``.
+    """
+    ranks = np.empty(len(targets))
+    step = max(1, _CHUNK // max(1, len(items)))
+    for start in range(0, len(targets), step):
+        part = slice(start, start + step)
+        scores = shoppers[part] @ items.T + biases
+        own = np.take_along_axis(scores, targets[part, None].astype(np.int64), axis=1)
+        ranks[part] = (scores >= own).sum(axis=1) - 1
+    return ranks
+
+
+def ranks_in_lists(lists: list[list[int]], targets: npt.NDArray[np.int32]) -> Ranks:
+    """Rank by a list for each shopper, best first; what is not in it is not ranked."""
+    found = (
+        ranked.index(target) if target in ranked else np.inf
+        for ranked, target in zip(lists, targets.tolist(), strict=True)
+    )
+    return np.fromiter(found, np.float64, len(lists))
+
+
+def hit_rate(ranks: Ranks, k: int) -> float:
+    """Return the share of targets among the first ``k``."""
+    return float((ranks < k).mean()) if len(ranks) else 0.0
+
+
+def mean_reciprocal_rank(ranks: Ranks, k: int) -> float:
+    """Return the mean of 1 / (rank + 1), where a target behind the first ``k`` counts 0."""
+    return _mean_gain(ranks, k, 1.0 / (ranks + 1.0))
+
+
+def ndcg(ranks: Ranks, k: int) -> float:
+    """Return the normalised discounted cumulative gain, which with one target is the mean of 1 / log2(rank + 2).
+
+    Source: Jarvelin and Kekalainen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 2002.
+    """
+    return _mean_gain(ranks, k, 1.0 / np.log2(ranks + 2.0))
+
+
+def metrics(ranks: Ranks) -> dict[str, float]:
+    """Return the figures that a model's manifest holds."""
+    return {
+        "hit_rate@10": round(hit_rate(ranks, 10), 5),
+        "hit_rate@20": round(hit_rate(ranks, 20), 5),
+        "mrr@20": round(mean_reciprocal_rank(ranks, 20), 5),
+        "ndcg@20": round(ndcg(ranks, 20), 5),
+    }
+
+
+def _mean_gain(ranks: Ranks, k: int, gains: npt.NDArray[Any]) -> float:
+    return float(np.where(ranks < k, gains, 0.0).mean()) if len(ranks) else 0.0

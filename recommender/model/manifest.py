@@ -1,0 +1,39 @@
+"""What a model version says of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+FORMAT = 1
+"""Version of the layout of a model's files."""
+
+
+class Manifest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The manifest of a model version. Times are ISO 8601, UTC."""
+
+    format: int = FORMAT
+    version: str = ""
+    created_at: str = ""
+    data_from: str
+    data_to: str
+    events: int
+    """Events in the data range that could have been examples."""
+    examples: int
+    """Those that were trained on: fewer than ``events`` where an even sample was taken."""
+    users: int
+    items: int
+    features: int
+    epochs: int
+    seconds: float
+    metrics: dict[str, float]
+    """On the last part in time, by a model that had not seen it."""
+    baselines: dict[str, dict[str, float]]
+    parameters: dict[str, Any]
+    feature_service: str
+    feature_views: list[str]
+    git_revision: str | None = None
+    embedding_size: int = 0
+    files: dict[str, str] = {}
+    """File to the SHA-256 of its content."""
