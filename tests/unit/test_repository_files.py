@@ -110,3 +110,11 @@ def test_every_link_between_documents_leads_somewhere(texts: dict[str, str]) -> 
     ]
 
     assert dead == []
+
+
+def test_every_record_of_a_decision_is_in_the_index(texts: dict[str, str]) -> None:
+    records = {name.rpartition("/")[2] for name in texts if re.fullmatch(r"docs/adr/\d{4}-[a-z0-9-]+\.md", name)}
+    listed = set(LINK.findall(texts["docs/adr/README.md"]))
+
+    assert records == listed
+    assert len({name[:4] for name in records}) == len(records)
