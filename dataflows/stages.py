@@ -151,10 +151,8 @@ class ActivityStage:
             if isinstance(value, Interaction):
                 item_activity.fold(state, value)
                 changed[item_id] = state
-        for item_id, state in changed.items():
-            row = item_activity.row(item_id, state)
-            effects.append(row)
-            effects.extend(item_activity.category_entries(state, row))
+                effects.extend(item_activity.category_entries(state, item_id))
+        effects.extend(item_activity.row(item_id, state) for item_id, state in changed.items())
         return effects
 
 

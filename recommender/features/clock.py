@@ -6,18 +6,25 @@ import msgspec
 
 
 class EntityClock(msgspec.Struct, array_like=True):
-    """Runs on event time, and never shows the same instant twice."""
+    """Runs on event time, and moves on with every event, also with one that is older than the latest."""
 
     latest_us: int = 0
     """Latest event time seen."""
-    feature_time_us: int = 0
-    """As of when the features hold: the latest event time or, where that does not move on, 1 us more per event.
-
-    A feature store keeps of two rows with one feature time only the first, so each change needs a later one.
-    """
+    events: int = 0
+    """How many events have been seen [count]."""
 
     def see(self, time_us: int) -> None:
         """Note the time of an event that changes the features."""
-        if time_us > self.latest_us or not self.feature_time_us:
+        if time_us > self.latest_us or not self.events:
             self.latest_us = time_us
-        self.feature_time_us = time_us if time_us > self.feature_time_us else self.feature_time_us + 1
+        self.events += 1
+
+    @property
+    def feature_time_us(self) -> int:
+        """As of when the features hold: the latest event time, plus 1 us for each event seen.
+
+        Of two rows with one feature time a store keeps the first, so each change needs a later time. This one depends
+        on which events were seen, not on their order or on how they were batched. So a stream that repeats its last
+        second after a crash writes the rows that are stored already, and the first new event makes a newer one.
+        """
+        return self.latest_us + self.events

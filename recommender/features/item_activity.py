@@ -136,9 +136,8 @@ def row(item_id: str, state: ActivityState) -> ItemActivity:
     )
 
 
-def category_entries(state: ActivityState, activity: ItemActivity) -> list[CategoryEntry]:
-    """Return what the item's categories, all levels, learn from its new row."""
-    return [
-        CategoryEntry(level, activity.item_id, activity.feature_time_us, activity.trend_score)
-        for level in category_levels(state.category[1])
-    ]
+def category_entries(state: ActivityState, item_id: str) -> list[CategoryEntry]:
+    """Return what the item's categories, all levels, learn from an event about it."""
+    now_us = state.clock.feature_time_us
+    trend_score = state.trend.at(_TREND, now_us, TREND_HALF_LIFE_US)
+    return [CategoryEntry(level, item_id, now_us, trend_score) for level in category_levels(state.category[1])]

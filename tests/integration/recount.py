@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from recommender.store import FeastFeatures
 
 from recommender.features import ROW_TYPES, FeatureRow
 from recommender.settings import Settings
+from recommender.store import FeastFeatures
 
 KINDS = {"pv": "view", "cart": "add_to_cart", "fav": "add_to_wishlist", "buy": "purchase"}
 WEIGHTS = {"view": 1.0, "add_to_cart": 3.0, "add_to_wishlist": 2.0, "purchase": 5.0}
