@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from recommender.features import Column, ColumnType, FeatureRow
+from recommender.features import ROW_TYPES, Column, ColumnType, FeatureRow
 
 R = TypeVar("R", bound=FeatureRow)
 
@@ -43,3 +44,25 @@ def rows(
     """Return a strategy of rows of a view with any values that its columns can hold."""
     values = (_VALUES[column.type](column) for column in row_type.columns())
     return st.builds(row_type, keys, times_us, *values)
+
+
+def many_rows(keys: Sequence[str], first_us: int, last_us: int, *, of_each_view: int = 60) -> list[FeatureRow]:
+    """Return the same rows each time, of all views, several for a key, in the order in which a stream could write."""
+    made: dict[tuple[str, str, int], FeatureRow] = {}
+    for row_type in ROW_TYPES:
+        strategy = rows(row_type, st.sampled_from(keys), st.integers(first_us, last_us))
+
+        @settings(
+            max_examples=of_each_view,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(strategy)
+        def collect(row: FeatureRow) -> None:
+            made[row.view, row.key, row.time_us] = row
+
+        collect()
+    return sorted(made.values(), key=lambda row: row.time_us)

@@ -104,7 +104,8 @@ class FeastFeatures:
             row_types: the views to join, from history.
 
         Returns:
-            The same rows in any order; null where a view had no row of the entity yet.
+            The same rows in any order; null where a view had no row of the entity yet, which makes its integer columns
+            floats.
         """
         refs = [ref for row_type in row_types for ref in self._codecs[row_type.view].refs]
         job = self._store.get_historical_features(entity_df=entity_rows, features=refs, full_feature_names=True)

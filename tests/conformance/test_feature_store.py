@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import msgspec
+import pandas as pd
 import pytest
 import redis
 from hypothesis import given
@@ -168,6 +169,20 @@ def test_the_index_holds_the_items_of_both_item_views_and_nothing_else(features:
     features.write([catalogue(described)])
     assert set(features.item_ids()) - before == {described, seen}
     assert features.item_ids() == sorted(features.item_ids())
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_rows_that_a_feast_user_writes_are_indexed_and_read_too(features: FeastFeatures, asynchronous: bool) -> None:
+    written = catalogue(fresh_key())
+    values = msgspec.structs.asdict(written) | {"event_timestamp": pd.Timestamp(NOON_US, unit="us", tz="UTC")}
+    del values["feature_time_us"]
+    store, frame = features._store, pd.DataFrame([values])
+    if asynchronous:
+        asyncio.run(store.write_to_online_store_async(ItemCatalogue.view, frame))
+    else:
+        store.write_to_online_store(ItemCatalogue.view, frame)
+    assert features.read(ItemCatalogue, [written.item_id]) == [written]
+    assert written.item_id in features.item_ids()
 
 
 def shopper(features: FeastFeatures, user_id: str | None, session_id: str | None) -> Shopper:
