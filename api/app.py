@@ -1,0 +1,51 @@
+"""The service put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from api import errors, health, ingest, slates
+from api.backend import Backend
+from api.description import describe
+from api.metrics import Metrics, RequestTimer
+from recommender.settings import Settings
+
+_TAGS = [
+    {"name": "events", "description": "What shoppers do."},
+    {"name": "catalogue", "description": "What the shop sells."},
+    {"name": "slates", "description": "What a shopper should see now."},
+    {"name": "operation", "description": "Whether the service does its work."},
+]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the service. Its connections are made, and its background work begins, when it is started."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        backend = app.state.backend = Backend(settings, metrics)
+        backend.start()
+        try:
+            yield
+        finally:
+            await backend.close()
+
+    app = FastAPI(
+        title="Liveshelf",
+        version=version("liveshelf"),
+        description="Events in, slates out: real-time recommendations for online shops.",
+        openapi_tags=_TAGS,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    errors.register(app)
+    app.add_middleware(RequestTimer, metrics=metrics)
+    for part in (ingest, slates, health):
+        app.include_router(part.router)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,125 @@
+"""The parts behind the addresses: they come up, and come back, as their neighbours do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+import redis
+import redis.asyncio
+from recommender.model.registry import ModelRegistry
+
+from api.letterbox import Letterbox
+from api.metrics import Metrics
+from recommender.changes import ChangeReader
+from recommender.deadletters import RedisDeadLetters
+from recommender.eventlog import LogUnavailable, open_event_appender
+from recommender.installation import Installation, resolve_redis_url
+from recommender.serving.item_table import ItemTable
+from recommender.serving.model_watch import ModelWatcher
+from recommender.serving.refresh import TableRefresher
+from recommender.settings import Settings
+from recommender.store import FeastFeatures, Shopper
+
+_OPEN_AGAIN_AFTER_S = 1.0
+_PING_S = 1.0
+_SHOPPER_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class ShopperUnavailable(ConnectionError):
+    """The shopper's features cannot be read now."""
+
+
+class Backend:
+    """Holds the connections and the background work of one process."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.table = ItemTable()
+        self.appender = open_event_appender(settings)
+        url = resolve_redis_url(settings)
+        self._redis = redis.asyncio.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0)
+        self._letters_redis = redis.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0)
+        self.letterbox = Letterbox(RedisDeadLetters(self._letters_redis), metrics.letters_lost.inc)
+        self.watcher = ModelWatcher(self.table, ModelRegistry(Installation(settings.data_dir).models_dir))
+        self._features: FeastFeatures | None = None
+        self._refresher: TableRefresher | None = None
+        self._opening = "is being opened"
+        self._work: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin the background work."""
+        work: list[Coroutine[Any, Any, None]] = [self._serve_items(), self.watcher.run(), self.letterbox.run()]
+        self._work = [asyncio.create_task(each) for each in work]
+
+    async def close(self) -> None:
+        """End the background work and free the connections."""
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+        await self.letterbox.close()
+        await self.appender.close()
+        await self._redis.aclose()
+        self._letters_redis.close()
+        if self._features is not None:
+            self._features.close()
+
+    async def shopper(self, user_id: str | None, session_id: str | None) -> Shopper:
+        """Return the shopper's feature rows as they are now.
+
+        Raises:
+            ShopperUnavailable: the feature store does not answer within a second.
+        """
+        if self._features is None:
+            raise ShopperUnavailable(f"feature store {self._opening}")
+        try:
+            async with asyncio.timeout(_SHOPPER_S):
+                return await self._features.read_shopper(user_id, session_id)
+        except Exception as error:
+            raise ShopperUnavailable(f"feature store: {type(error).__name__}") from error
+
+    async def problems(self) -> list[str]:
+        """Return why the service is not ready; nothing when it is."""
+        found = [] if self._features is not None else [f"feature store: {self._opening}"]
+        if self._refresher is None or not self._refresher.loaded:
+            found.append("item table: is being loaded")
+        if self._refresher is not None and self._refresher.failure:
+            found.append(f"item table: does not follow the feature store ({self._refresher.failure.partition(':')[0]})")
+        try:
+            async with asyncio.timeout(_PING_S):
+                await self.appender.ping()
+        except (LogUnavailable, TimeoutError):
+            found.append("event log: does not answer")
+        try:
+            async with asyncio.timeout(_PING_S):
+                await self._ping_store()
+        except (redis.RedisError, TimeoutError):
+            found.append("feature store: does not answer")
+        self.metrics.ready.set(0 if found else 1)
+        return found
+
+    async def _ping_store(self) -> None:
+        client: Any = self._redis
+        await client.ping()
+
+    async def _serve_items(self) -> None:
+        features = await self._open_features()
+        self._features = features
+        self._refresher = TableRefresher(
+            self.table, features, ChangeReader(self._redis), self.metrics.change_delay_seconds.observe
+        )
+        await self._refresher.run()
+
+    async def _open_features(self) -> FeastFeatures:
+        while True:
+            try:
+                return await asyncio.to_thread(FeastFeatures.open, self.settings)
+            except Exception as error:
+                self._opening = f"cannot be opened ({type(error).__name__})"
+                _log.warning("feature store: %s: %s; trying again", type(error).__name__, error)
+                await asyncio.sleep(_OPEN_AGAIN_AFTER_S)

@@ -1,0 +1,85 @@
+"""What the API's OpenAPI description says of events: their schemas come from their definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from recommender.events import EVENT, ItemUpsert
+
+_REF = "#/components/schemas/{model}"
+_VIEW = {
+    "kind": "view",
+    "event_id": "0f8e6c1a",
+    "event_time": "2026-11-22T09:30:00+01:00",
+    "user_id": "u-42",
+    "session_id": "s-1",
+    "item_id": "i-7",
+}
+_PURCHASE = {
+    "kind": "purchase",
+    "event_id": "0f8e6c1b",
+    "event_time": "2026-11-22T09:34:10+01:00",
+    "user_id": "u-42",
+    "item_id": "i-7",
+    "order_id": "o-1",
+    "quantity": 2,
+    "price_cents": 8995,
+    "currency": "EUR",
+}
+_ITEM = {
+    "title": "Trail shoe",
+    "category": ["Shoes", "Running"],
+    "brand": "Fleet",
+    "price_cents": 8995,
+    "currency": "EUR",
+    "tags": ["new"],
+}
+_STOCK = {"type": "object", "required": ["stock"], "properties": {"stock": {"type": "integer", "minimum": 0}}}
+_ONE_STOCK = {
+    "type": "object",
+    "required": ["item_id", "stock"],
+    "properties": {"item_id": {"type": "string"}, "stock": {"type": "integer", "minimum": 0}},
+}
+
+
+def _body(schema: dict[str, Any], **examples: Any) -> dict[str, Any]:
+    named = {name: {"value": value} for name, value in examples.items()}
+    return {"required": True, "content": {"application/json": {"schema": schema, "examples": named}}}
+
+
+def _one_or_many(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
+
+
+EVENTS_BODY = _body(_one_or_many({"$ref": _REF.format(model="Event")}), one=_VIEW, several=[_VIEW, _PURCHASE])
+ITEM_BODY = _body({"$ref": _REF.format(model="ItemDescription")}, item=_ITEM)
+BULK_ITEMS_BODY = _body(
+    _one_or_many({"$ref": _REF.format(model="ItemDescription")}), items=[{"item_id": "i-7", **_ITEM}]
+)
+STOCK_BODY = _body(_STOCK, sold_out={"stock": 0})
+BULK_STOCK_BODY = _body(_one_or_many(_ONE_STOCK), two=[{"item_id": "i-7", "stock": 3}, {"item_id": "i-8", "stock": 0}])
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI description of the service."""
+    if app.openapi_schema is None:
+        found = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+        )
+        schemas: dict[str, Any] = found.setdefault("components", {}).setdefault("schemas", {})
+        event = EVENT.json_schema(ref_template=_REF)
+        schemas.update(event.pop("$defs"))
+        schemas["Event"] = event
+        description = ItemUpsert.model_json_schema(ref_template=_REF)
+        description.pop("$defs", None)
+        description.pop("required", None)
+        description["title"] = "ItemDescription"
+        description["description"] = (
+            "The whole description of an item. event_id, event_time and kind are made by the server where absent."
+        )
+        schemas["ItemDescription"] = description
+        app.openapi_schema = found
+    return app.openapi_schema

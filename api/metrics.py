@@ -1,0 +1,86 @@
+"""What the service tells Prometheus about itself."""
+
+from __future__ import annotations
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_REQUEST_BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_DELAY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.request_seconds = Histogram(
+            "liveshelf_api_request_seconds",
+            "Time from the request's arrival to the end of its answer [s]",
+            ["method", "route", "status"],
+            buckets=_REQUEST_BUCKETS_S,
+            registry=registry,
+        )
+        self.events = Counter(
+            "liveshelf_api_events", "Events by what became of them [count]", ["status"], registry=registry
+        )
+        self.slates = Counter(
+            "liveshelf_api_slates",
+            "Slates by surface, and by why they are less personal than they could be [count]",
+            ["surface", "fallback"],
+            registry=registry,
+        )
+        self.letters_lost = Counter(
+            "liveshelf_api_dead_letters_lost", "Refused events that were not kept [count]", registry=registry
+        )
+        self.items = Gauge("liveshelf_api_items", "Items in the item table [count]", registry=registry)
+        self.ready = Gauge("liveshelf_api_ready", "1 once all parts answer, as at the last look", registry=registry)
+        self.model_failures = Gauge(
+            "liveshelf_api_model_failures", "Models not taken into service [count]", registry=registry
+        )
+        self.model = Gauge("liveshelf_api_model_info", "1 for the model in service", ["version"], registry=registry)
+        self.change_delay_seconds = Histogram(
+            "liveshelf_api_change_delay_seconds",
+            "From a notice of a catalogue change to the changed item table [s]",
+            buckets=_DELAY_BUCKETS_S,
+            registry=registry,
+        )
+        ProcessCollector(registry=registry)
+
+    def exposition(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class RequestTimer:
+    """Times every request by the route that served it, so that ids in addresses make no label."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._seconds = metrics.request_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and time it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            route = getattr(scope.get("route"), "path_format", "unmatched")
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._seconds.labels(method, route, str(status)).observe(time.perf_counter() - started)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
