@@ -45,6 +45,10 @@ class Context(BaseModel):
 class ShopperEvent(Event):
     """Something a shopper did. At least one of ``user_id`` and ``session_id`` is given."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["user_id"]}, {"required": ["session_id"]}]},
+    )
+
     user_id: UserId | None = None
     session_id: SessionId | None = None
     context: Context | None = None
