@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli.problem import Problem, existing_installation
 from recommender.history import SCHEMAS, part_files
 from recommender.installation import Installation
-from recommender.settings import Settings
 
 if TYPE_CHECKING:
     from validation.report import Report
@@ -25,25 +24,25 @@ HOLDS, FAILED, NOTHING_TO_CHECK = 0, 1, 2
 
 
 def run(data_dir: Path | None, as_json: bool) -> int:
-    """Check the history of an installation; print what was found on standard output, progress on standard error."""
+    """Check the history of an installation; print what was found on standard output, progress on standard error.
+
+    Raises:
+        Problem: there is no history yet.
+        UnreadableHistory: a part-file is damaged, or does not fit the others of its table.
+    """
     started = time.monotonic()
-    installation = Installation(data_dir or Settings().data_dir)
+    installation = Installation(existing_installation(data_dir).data_dir)
     progress = Console(stderr=True)
     if not any(part_files(installation.history_dir, table) for table in SCHEMAS):
-        print(f"validate: history is empty; nothing to check in {installation.history_dir}", file=sys.stderr)
-        return NOTHING_TO_CHECK
+        where = installation.history_dir
+        raise Problem(f"validate: history is empty; nothing to check in {where}", NOTHING_TO_CHECK)
     progress.print("validate: loading Great Expectations", style="dim")
     from validation.checkpoint import validate_history  # takes seconds to load, so only where it is needed
-    from validation.sample import UnreadableHistory
 
     def tell(step: str) -> None:
         progress.print(f"validate: {step}", style="dim", markup=False)
 
-    try:
-        report = validate_history(installation, now=datetime.now(UTC), progress=tell)
-    except UnreadableHistory as error:
-        print(f"validate: {error}", file=sys.stderr)
-        return FAILED
+    report = validate_history(installation, now=datetime.now(UTC), progress=tell)
     report.seconds = round(time.monotonic() - started, 1)
     if as_json:
         print(msgspec.json.encode(report).decode())
@@ -53,6 +52,7 @@ def run(data_dir: Path | None, as_json: bool) -> int:
 
 
 def show(report: Report, console: Console) -> None:
+    """Print a report for people."""
     table = Table("table", "rows checked", "of", "expectations", "failed", title="Data quality of the history")
     for column in table.columns[1:]:
         column.justify = "right"
