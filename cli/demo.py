@@ -11,11 +11,14 @@ from cli.processes import API, api_url, environment, python
 from cli.supervision import ProcessSpec
 from recommender.eventlog import LogUnavailable, open_event_log
 from recommender.installation import Installation
+from recommender.model.registry import ModelRegistry
 from recommender.settings import Settings
 from recommender.simulator.runs import Past, past_events
 
 SEED = 1
-PAST, TRAIN, SHOP = "past", "train", "shop"
+PAST, TRAIN, SHOP, RETRAIN = "past", "train", "shop", "retrain"
+_LIMIT_S = 1_800.0
+_RETRAIN_EVERY_S = 600.0
 _CONSUMER = "features"
 
 
@@ -31,16 +34,20 @@ def demo_processes(settings: Settings, redis_url: str) -> list[ProcessSpec]:
     if past is None or not past.complete:
         command = [*shop, "past", "--file", str(past_file)]
         drained = _drained(settings.model_copy(update={"redis_url": redis_url}))
-        specs.append(ProcessSpec(PAST, command, env, after, ready=drained, ready_limit_s=1_800.0, once=True))
+        specs.append(ProcessSpec(PAST, command, env, after, ready=drained, ready_limit_s=_LIMIT_S, once=True))
         after = (PAST,)
-    if not (installation.models_dir / "CURRENT").exists():
-        command = python("-m", "cli.main", "train", "--data-dir", str(settings.data_dir))
+    train = python("-m", "cli.main", "train", "--data-dir", str(settings.data_dir))
+    if ModelRegistry(installation.models_dir).current_version() is None:
         serves = _serves_a_model(url)
         specs.append(
-            ProcessSpec(TRAIN, command, env, after, ready=serves, ready_limit_s=1_800.0, once=True, vital=False)
+            ProcessSpec(TRAIN, train, env, after, ready=serves, ready_limit_s=_LIMIT_S, once=True, vital=False)
         )
         after = (TRAIN,)
-    return [*specs, ProcessSpec(SHOP, [*shop, "live"], env, after, vital=False)]
+    return [
+        *specs,
+        ProcessSpec(SHOP, [*shop, "live"], env, after, vital=False),
+        ProcessSpec(RETRAIN, train, env, (SHOP,), ready_limit_s=_LIMIT_S, once=True, every_s=_RETRAIN_EVERY_S),
+    ]
 
 
 def demo_story(settings: Settings) -> str:
@@ -59,6 +66,7 @@ The shop sells boots, lamps, headphones and more; its shoppers come in all the t
   curl -X POST {url}/v1/events -H 'content-type: application/json' -d '{click}'
   curl '{url}/v1/users/{user_id}/recommendations?n=5'      # changed by that view
   curl '{url}/v1/items/running-001/similar?n=5'
+  curl -X PUT {url}/v1/items/running-001/stock -H 'content-type: application/json' -d '{{"stock": 0}}'    # sold out
   curl '{url}/v1/trending?n=5'"""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import psutil
+import pyarrow.parquet as pq
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -15,7 +16,9 @@ from redis.retry import Retry
 from cli.problem import existing_installation
 from recommender.deadletters import RedisDeadLetters
 from recommender.eventlog import LogUnavailable, open_event_log
+from recommender.history import SCHEMAS, part_files
 from recommender.installation import Installation, RunRecord
+from recommender.model.registry import ModelRegistry
 from recommender.settings import Settings
 
 _CONSUMER = "features"
@@ -46,7 +49,7 @@ def read_status(settings: Settings) -> dict[str, Any]:
         "lag": lag,
         "dead_letters": letters,
         "unknown": unknown,
-        "model": _current_model(installation),
+        "model": ModelRegistry(installation.models_dir).current_version(),
         "history": _history(installation),
     }
 
@@ -77,21 +80,10 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
-def _current_model(installation: Installation) -> str | None:
-    try:
-        return (installation.models_dir / "CURRENT").read_text().strip() or None
-    except FileNotFoundError:
-        return None
-
-
 def _history(installation: Installation) -> dict[str, int]:
     """Return the rows of each table, by the part-files' footers alone."""
     if not installation.history_dir.exists():
         return {}
-    import pyarrow.parquet as pq
-
-    from recommender.history import SCHEMAS, part_files
-
     return {
         table: sum(pq.read_metadata(path).num_rows for path in part_files(installation.history_dir, table))
         for table in SCHEMAS

@@ -1,4 +1,4 @@
-"""One supervised process and its life: waiting, starting, up, dead, started again, given up."""
+"""One supervised process and its life: waiting, starting, up, dead and due again, given up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class State(enum.Enum):
     WAITING = "waiting"
     STARTING = "starting"
     UP = "up"
-    DEAD = "dead"
+    DUE = "due"
     GIVEN_UP = "given up"
 
 
@@ -64,12 +64,26 @@ class Child:
         """
         for line in self.log.new_alarms():
             self._say(self.spec.name, line)
-        if self.state is State.DEAD and now >= self._start_at:
+        if self.state is State.DUE and now >= self._start_at:
             self.start(now)
         elif self.state is State.STARTING:
             self._advance_start(now)
         elif self.state is State.UP and not self.spec.once:
             self._notice_death(now)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody need wait for it: it is up, is a task that returns, or was given up and is not vital."""
+        given_up = self.state is State.GIVEN_UP and not self.spec.vital
+        return self.state is State.UP or self.spec.every_s is not None or given_up
+
+    def begin(self, now: float) -> None:
+        """Start the process, now that those it needs are up; a task that returns waits for its time."""
+        if self.spec.every_s is not None:
+            self._start_in(self.spec.every_s, now)
+            return
+        self._say(self.spec.name, "starts")
+        self.start(now)
 
     def start(self, now: float) -> None:
         """Start the process."""
@@ -84,6 +98,8 @@ class Child:
         elif (code == 0 or not self.spec.once) and (self.spec.ready is None or self.spec.ready()):
             self.state = State.UP
             self._say(self.spec.name, f"{'done' if self.spec.once else 'up'} after {now - self._started_at:.1f} s")
+            if self.spec.every_s is not None:
+                self._start_in(self.spec.every_s, now)
         elif now - self._started_at > self.spec.ready_limit_s:
             self.kill()
             self._bury(f"not up within {self.spec.ready_limit_s:.0f} s", now)
@@ -95,6 +111,10 @@ class Child:
 
     def _bury(self, reason: str, now: float) -> None:
         lived_s = now - self._started_at
+        if self.spec.every_s is not None:
+            self._say(self.spec.name, f"{reason} after {lived_s:.1f} s; runs again in {self.spec.every_s:.0f} s")
+            self._start_in(self.spec.every_s, now)
+            return
         was_up = self.state is State.UP
         self._quick_deaths = self._quick_deaths + 1 if lived_s < self._policy.quick_death_s or not was_up else 1
         if self._quick_deaths >= self._policy.most_quick_deaths:
@@ -102,8 +122,11 @@ class Child:
             self._say(self.spec.name, f"{reason}, {self._quick_deaths} times in a row: given up")
             return
         wait_s = self._policy.wait_s(self._quick_deaths)
-        self.state, self._start_at = State.DEAD, now + wait_s
         self._say(self.spec.name, f"{reason} after {lived_s:.1f} s; starts again in {wait_s:.1f} s")
+        self._start_in(wait_s, now)
+
+    def _start_in(self, wait_s: float, now: float) -> None:
+        self.state, self._start_at = State.DUE, now + wait_s
 
     def ask_to_stop(self) -> None:
         """Send the signal to stop, if it runs."""

@@ -24,6 +24,9 @@ class ProcessSpec:
     """How long it may take to be up; then it counts as dead."""
     once: bool = False
     """It is to end by itself with code 0, and is up only then (and once ``ready`` says yes)."""
+    every_s: float | None = None
+    """A task that runs again and again, so long after those it needs are up or the last time has ended; nobody
+    waits for it."""
     vital: bool = True
     """Without it the rest is of no use: when it is given up, all are stopped."""
     lock_path: Path | None = None

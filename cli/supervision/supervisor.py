@@ -85,10 +85,11 @@ class Supervisor:
                 if failed:
                     self._explain(failed)
                     return 1
-                if not announced and all(_is_settled(child) for child in self._children.values()):
+                if not announced and all(child.is_settled for child in self._children.values()):
                     announced = True
                     on_up()
                 time.sleep(_TICK_S)
+            self._say("liveshelf", "stops")
             return 0
         finally:
             self._stop_all(stop)
@@ -100,9 +101,8 @@ class Supervisor:
     def _tick(self, now: float) -> Child | None:
         """Let every process advance; return a vital one that has been given up."""
         for child in self._children.values():
-            if child.state is State.WAITING and all(_is_settled(self._children[name]) for name in child.spec.after):
-                self._say(child.spec.name, "starts")
-                child.start(now)
+            if child.state is State.WAITING and all(self._children[name].is_settled for name in child.spec.after):
+                child.begin(now)
             else:
                 child.advance(now)
             if child.state is State.GIVEN_UP and child.spec.vital:
@@ -127,8 +127,3 @@ class Supervisor:
                 child.kill()
             else:
                 self._say(child.spec.name, "stopped")
-
-
-def _is_settled(child: Child) -> bool:
-    """Tell whether those behind it need not wait: it is up, or has been given up and is not vital."""
-    return child.state is State.UP or (child.state is State.GIVEN_UP and not child.spec.vital)

@@ -136,6 +136,23 @@ def test_a_task_is_up_when_it_has_ended_well(tmp_path: Path) -> None:
     assert run.said("apply")[-1].startswith("done after")
 
 
+def test_a_task_that_returns_runs_again_and_again_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    fails = f"open({str(runs)!r}, 'a').write('x'); raise SystemExit(1)"
+    run = Run(
+        tmp_path,
+        ProcessSpec("shop", python(SLEEPER)),
+        ProcessSpec("retrain", python(fails), after=("shop",), once=True, every_s=0.2),
+    )
+
+    def steps() -> None:
+        wait_until(run.up.is_set)
+        assert not runs.exists()
+        wait_until(lambda: runs.exists() and len(runs.read_text()) > QUICK.most_quick_deaths)
+
+    assert run.until(steps) == 0
+
+
 def test_a_process_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     deaf = f"""
