@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cached_property
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -22,7 +21,7 @@ class Event(BaseModel):
     event_id: EventId
     event_time: EventTime
 
-    @cached_property
+    @property  # a cached one would lie among the fields, and change what pydantic writes
     def time_us(self) -> int:
         """Event time as whole microseconds since 1970-01-01 UTC."""
         return (self.event_time - EPOCH) // _MICROSECOND
