@@ -1,0 +1,92 @@
+"""`liveshelf import` into a stopped installation and into a running one, with the real Redis and the real dataflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from cli import import_
+from cli.import_ import run
+from cli.supervision import ProcessSpec
+from recommender.embedded_redis import EmbeddedRedis, redis_of
+from recommender.history import part_files
+from recommender.installation import Installation, RunRecord
+from recommender.loaders import LoaderError
+from recommender.settings import Settings
+from tests.integration.stream import Stream
+
+HEADER = "kind,event_id,user_id,item_id,event_time\n"
+ROWS = "".join(f"view,e{n},u{n % 3},i{n},{1700000000 + n}\n" for n in range(50))
+REFUSED = "view,e-late,u1,i1,2026-01-02T03:04:05\nview,e-future,u1,i1,2999-01-01T00:00:00Z\n"
+
+
+def generic(folder: Path) -> Path:
+    path = folder / "events.csv"
+    path.write_text(HEADER + ROWS + REFUSED)
+    return path
+
+
+def views_in(data_dir: Path) -> int:
+    files = part_files(Installation(data_dir).history_dir, "events")
+    return sum(pq.read_metadata(file).num_rows for file in files)
+
+
+def imported(
+    capsys: pytest.CaptureFixture[str], data_dir: Path, dataset: str, file: Path, limit: int | None
+) -> tuple[int, dict[str, Any]]:
+    code = run(data_dir, dataset, file, limit, as_json=True)
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_a_file_goes_into_a_stopped_installation_and_not_a_second_time_into_the_running_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LIVESHELF_REDIS_URL", raising=False)
+    data_dir = tmp_path / "data"
+    code, summary = imported(capsys, data_dir, "generic", generic(tmp_path), None)
+    assert (code, summary["drained"]) == (0, True)
+    assert (summary["rows"], summary["sent"], summary["accepted"], summary["rejected"]) == (52, 52, 50, 2)
+    assert summary["reasons"] == {
+        "view.event_time: Input should have timezone info": 1,
+        "view.event_time: must not be more than 5 minutes ahead of the server's clock": 1,
+    }
+    assert len(Path(summary["rejects_file"]).read_text().splitlines()) == 2
+    assert views_in(data_dir) == 50
+    assert not EmbeddedRedis(Installation(data_dir).redis_dir).is_running()
+
+    with redis_of(Settings(data_dir=data_dir), "test") as redis_url:
+        own = psutil.Process()
+        record = RunRecord(own.pid, own.create_time(), redis_url, "http://127.0.0.1:1")
+        Installation(data_dir).write_run_record(record)
+        stream = Stream(Settings(data_dir=data_dir, redis_url=redis_url))
+        stream.start()
+        try:
+            code, summary = imported(capsys, data_dir, "generic", generic(tmp_path), 30)
+        finally:
+            stream.kill()
+    assert (code, summary["drained"], summary["accepted"]) == (0, True, 30)
+    assert views_in(data_dir) == 50
+
+
+def test_nothing_is_started_for_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(LoaderError, match="No such file"):
+        run(tmp_path / "data", "taobao", tmp_path / "none.csv", None, as_json=True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_dataflow_that_cannot_run_ends_the_import(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LIVESHELF_REDIS_URL", raising=False)
+    broken = ProcessSpec("dataflow", ["false"])  # a program that fails at once
+    monkeypatch.setattr(import_, "service_processes", lambda *_, **__: [broken])
+    code = run(tmp_path / "data", "generic", generic(tmp_path), None, as_json=True)
+    out, err = capsys.readouterr()
+    summary = json.loads(out)
+    assert (code, summary["drained"], summary["accepted"]) == (1, False, 50)
+    assert "import: the dataflow must run; see" in err
