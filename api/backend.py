@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine
 from typing import Any
 
 import redis
 import redis.asyncio
-from recommender.model.registry import ModelRegistry
 
 from api.letterbox import Letterbox
 from api.metrics import Metrics
@@ -17,6 +17,7 @@ from recommender.changes import ChangeReader
 from recommender.deadletters import RedisDeadLetters
 from recommender.eventlog import LogUnavailable, open_event_appender
 from recommender.installation import Installation, resolve_redis_url
+from recommender.model.registry import ModelRegistry
 from recommender.serving.item_table import ItemTable
 from recommender.serving.model_watch import ModelWatcher
 from recommender.serving.refresh import TableRefresher
@@ -108,8 +109,9 @@ class Backend:
         await client.ping()
 
     async def _serve_items(self) -> None:
-        features = await self._open_features()
-        self._features = features
+        features = self._features = await self._open_features()
+        with contextlib.suppress(ShopperUnavailable):
+            await self.shopper("-", None)  # the first read builds what all later ones use
         self._refresher = TableRefresher(
             self.table, features, ChangeReader(self._redis), self.metrics.change_delay_seconds.observe
         )

@@ -53,7 +53,7 @@ def judge_values(value: Any, most: int, now: datetime, complete: Complete) -> li
     """
     if not isinstance(value, dict | list):
         raise RequestProblem(
-            422, "invalid_request", f"body: must be an object or an array of objects; got {str(value)[:80]!r}"
+            422, "invalid_request", f"body: must be an object or an array of objects; got {repr(value)[:80]}"
         )
     values = value if isinstance(value, list) else [value]
     _check_count(len(values), most)

@@ -1,0 +1,50 @@
+"""A real API process for tests: uvicorn, a real Redis, a real feature store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
+
+from recommender.settings import Settings
+from recommender.store.repository import apply
+
+_START_S = 120
+
+
+@contextmanager
+def running_api(settings: Settings, log: Path) -> Iterator[httpx.Client]:
+    """Apply the feature definitions, start the API, and wait until it is ready."""
+    apply(settings)
+    environment = os.environ | {
+        "LIVESHELF_DATA_DIR": str(settings.data_dir),
+        "LIVESHELF_REDIS_URL": str(settings.redis_url),
+        "LIVESHELF_PORT": str(settings.port),
+    }
+    with (
+        log.open("wb") as output,
+        subprocess.Popen([sys.executable, "-m", "api"], env=environment, stderr=output, stdout=output) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", timeout=30) as client,
+    ):
+        try:
+            wait_until(lambda: client.get("/health/ready").status_code == 200, _START_S)
+            yield client
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Return once the condition holds; fail if it does not within the time. A service not there yet is not an error."""
+    wait = Retrying(
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(0.02),
+        retry=retry_if_exception_type(httpx.TransportError) | retry_if_result(lambda held: not held),
+    )
+    wait(holds)
