@@ -149,7 +149,7 @@ class Visit:
 
     def _wants(self, item: ShopItem) -> bool:
         interest = self.shopper.liking(item) + 4.0 * min(0.5, self.shopper.shelves[item.shelf])
-        return self.rng.random() < 0.5 / (1.0 + math.exp(_CLICK_THRESHOLD - interest))
+        return self.rng.random() < 0.12 / (1.0 + math.exp(_CLICK_THRESHOLD - interest))
 
     def _check_out(self) -> Steps:
         lines = {item.item_id: item for item in self._cart if self.stock.has(item.item_id)}
