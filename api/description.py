@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.question import SlateQuestion
 from recommender.events import EVENT, ItemUpsert
 
 _REF = "#/components/schemas/{model}"
@@ -59,6 +60,11 @@ ITEM_BODY = _body({"$ref": _REF.format(model="ItemDescription")}, item=_ITEM)
 BULK_ITEMS_BODY = _body(
     _one_or_many({"$ref": _REF.format(model="ItemDescription")}), items=[{"item_id": "i-7", **_ITEM}]
 )
+QUESTION_BODY = _body(
+    {"$ref": _REF.format(model="SlateQuestion")},
+    session={"session_id": "s-1", "n": 10},
+    search={"user_id": "u-42", "session_id": "s-1", "surface": "search", "query": "boots", "device": "mobile"},
+)
 STOCK_BODY = _body(_STOCK, sold_out={"stock": 0})
 BULK_STOCK_BODY = _body(_one_or_many(_ONE_STOCK), two=[{"item_id": "i-7", "stock": 3}, {"item_id": "i-8", "stock": 0}])
 
@@ -73,6 +79,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         event = EVENT.json_schema(ref_template=_REF)
         schemas.update(event.pop("$defs"))
         schemas["Event"] = event
+        question = SlateQuestion.model_json_schema(ref_template=_REF)
+        schemas.update(question.pop("$defs"))
+        schemas["SlateQuestion"] = question
         description = ItemUpsert.model_json_schema(ref_template=_REF)
         description.pop("$defs", None)
         description.pop("required", None)

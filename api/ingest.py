@@ -113,7 +113,7 @@ async def post_items(request: Request) -> Response:
     status_code=202,
     response_model=EventsAnswer,
     response_model_exclude_none=True,
-    responses={503: _RESPONSES[503]},
+    responses={422: _RESPONSES[422], 503: _RESPONSES[503]},
     tags=["catalogue"],
 )
 async def delete_item(request: Request, item_id: ItemInPath) -> Response:

@@ -12,14 +12,16 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from api.answers import ItemAnswer, SlateAnswer
 from api.backend import Backend, ShopperUnavailable
 from api.body import parse_json, read_json_body
+from api.description import QUESTION_BODY
 from api.errors import JSON, ErrorAnswer, RequestProblem, invalid_request
+from api.question import DEFAULT_N, CategoryKey, N, SlateQuestion
 from recommender.events import utc_from_us
-from recommender.events.fields import Country, ItemId, SessionId, ShortText, UserId
+from recommender.events.fields import ItemId, SessionId, ShortText, UserId
 from recommender.features import ItemCatalogue, SessionFeatures, UserFeatures
 from recommender.serving.item_table import ItemTable
 from recommender.serving.recommender import recommend
@@ -28,9 +30,6 @@ from recommender.store import Shopper
 
 router = APIRouter()
 
-N = Annotated[int, Field(ge=1, le=100, description="length of the slate [count]")]
-CategoryKey = Annotated[str, Field(max_length=1_100, description='path from the root, "Shoes > Running"')]
-_DEFAULT_N = 20
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "Unknown item or category"},
     422: {"model": ErrorAnswer, "description": "A parameter breaks its rule"},
@@ -40,42 +39,13 @@ _NEEDS = {Surface.SIMILAR: "item_id", Surface.CATEGORY: "category", Surface.SEAR
 _log = logging.getLogger(__name__)
 
 
-class SlateQuestion(BaseModel):
-    """Who asks, for which place in the shop, and what else is known at this moment."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        json_schema_extra={
-            "examples": [{"user_id": "u-42", "session_id": "s-1", "surface": "search", "query": "boots"}]
-        },
-    )
-
-    user_id: UserId | None = None
-    session_id: SessionId | None = None
-    surface: Surface = Surface.HOME
-    n: N = _DEFAULT_N
-    item_id: ItemId | None = Field(default=None, description="what the items shall be similar to")
-    category: CategoryKey | None = Field(default=None, description="limits the slate to a category")
-    query: ShortText | None = Field(default=None, description="what is searched for")
-    device: ShortText | None = None
-    country: Country | None = None
-    exclude_item_ids: Annotated[list[ItemId], Field(max_length=1_000)] = []
-
-
-_QUESTION_BODY = {
-    "required": True,
-    "content": {"application/json": {"schema": SlateQuestion.model_json_schema()}},
-}
-
-
 @router.get(
     "/v1/users/{user_id:path}/recommendations", response_model=SlateAnswer, responses=_RESPONSES, tags=["slates"]
 )
 async def user_slate(
     request: Request,
     user_id: Annotated[UserId, Path()],
-    n: Annotated[N, Query()] = _DEFAULT_N,
+    n: Annotated[N, Query()] = DEFAULT_N,
     surface: Annotated[Surface, Query()] = Surface.HOME,
     session_id: Annotated[SessionId | None, Query()] = None,
     item_id: Annotated[ItemId | None, Query()] = None,
@@ -92,7 +62,7 @@ async def user_slate(
     "/v1/recommendations",
     response_model=SlateAnswer,
     responses={**_RESPONSES, 400: {"model": ErrorAnswer}, 413: {"model": ErrorAnswer}, 415: {"model": ErrorAnswer}},
-    openapi_extra={"requestBody": _QUESTION_BODY},
+    openapi_extra={"requestBody": QUESTION_BODY},
     tags=["slates"],
 )
 async def slate(request: Request) -> Response:
@@ -122,7 +92,7 @@ async def slate(request: Request) -> Response:
 
 @router.get("/v1/items/{item_id:path}/similar", response_model=SlateAnswer, responses=_RESPONSES, tags=["slates"])
 async def similar(
-    request: Request, item_id: Annotated[ItemId, Path()], n: Annotated[N, Query()] = _DEFAULT_N
+    request: Request, item_id: Annotated[ItemId, Path()], n: Annotated[N, Query()] = DEFAULT_N
 ) -> Response:
     """Give items that are like an item, or that shoppers look at together with it."""
     return await _answer(request, SlateRequest(Surface.SIMILAR, n, item_id=item_id), time.perf_counter())
@@ -132,7 +102,7 @@ async def similar(
 async def trending(
     request: Request,
     category: Annotated[CategoryKey | None, Query()] = None,
-    n: Annotated[N, Query()] = _DEFAULT_N,
+    n: Annotated[N, Query()] = DEFAULT_N,
 ) -> Response:
     """Give the items in demand now, in the whole shop or in a category and below it."""
     question = SlateRequest(Surface.TRENDING, n, category=category or None)

@@ -1,0 +1,206 @@
+"""What is known of items and of a shopper in, the slate out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from recommender.features import ItemActivity, ItemCatalogue, SessionFeatures, UserFeatures
+from recommender.serving.item_table import ItemTable
+from recommender.serving.recommender import recommend
+from recommender.serving.request import Fallback, Slate, SlateRequest, Surface, UnknownCategory, UnknownItem
+
+NOW_US = 1_800_000_000_000_000
+DAY_US = 86_400_000_000
+
+# item, category, stock, trend, also viewed, also bought
+SHOP = [
+    ("trail", "Shoes > Running", 5, 9.0, ["road"], ["socks"]),
+    ("road", "Shoes > Running", 5, 8.0, ["trail"], []),
+    ("sprint", "Shoes > Running", 0, 99.0, ["trail"], []),
+    ("boot", "Shoes > Hiking", 5, 3.0, [], []),
+    ("socks", "Clothes", 5, 2.0, [], []),
+    ("tent", "Camping", 5, 7.0, ["stove"], ["stove"]),
+    ("stove", "Camping", 5, 6.0, ["tent"], []),
+    ("lamp", "Camping", -1, 0.0, [], []),
+]
+
+
+def catalogue(item_id: str, category: str, stock: int, feature_time_us: int = NOW_US) -> ItemCatalogue:
+    return ItemCatalogue(
+        item_id, feature_time_us, stock != 0, stock, 1_000, "EUR", f"The {item_id}", category, "", [], "", ""
+    )
+
+
+def activity(
+    item_id: str, trend: float, viewed: Sequence[str], bought: Sequence[str], feature_time_us: int = NOW_US
+) -> ItemActivity:
+    scores = [float(10 - place) for place in range(10)]
+    return ItemActivity(
+        item_id,
+        feature_time_us,
+        *[0] * 9,
+        0.0,
+        trend,
+        list(viewed),
+        scores[: len(viewed)],
+        list(bought),
+        scores[: len(bought)],
+    )
+
+
+def session(
+    looks: Sequence[tuple[str, str]] = (), cart: Sequence[str] = (), feature_time_us: int = NOW_US
+) -> SessionFeatures:
+    """A session that looked at items (id, category), the latest first, a minute apart."""
+    at_ms = feature_time_us // 1_000
+    return SessionFeatures(
+        "s",
+        feature_time_us,
+        "",
+        at_ms,
+        0.0,
+        len(looks),
+        len(looks),
+        1,
+        [item for item, _ in looks],
+        [at_ms - 60_000 * place for place in range(len(looks))],
+        [category for _, category in looks],
+        [],
+        list(cart),
+        "",
+        "",
+    )
+
+
+def shop() -> ItemTable:
+    table = ItemTable()
+    for item_id, category, stock, trend, viewed, bought in SHOP:
+        table.put(item_id, catalogue(item_id, category, stock), activity(item_id, trend, viewed, bought))
+    return table
+
+
+def slate(
+    request: SlateRequest, *sessions: SessionFeatures, user: UserFeatures | None = None, table: ItemTable | None = None
+) -> tuple[list[str], Slate]:
+    table = table or shop()
+    found = recommend(table, request, sessions, user, now_us=NOW_US)
+    return [table.ids[entry.row] for entry in found.items], found
+
+
+def test_without_a_shopper_items_in_demand_come_first_and_sold_out_ones_never() -> None:
+    items, found = slate(SlateRequest(Surface.HOME, 10))
+
+    assert items == ["trail", "road", "tent", "stove", "boot", "socks", "lamp"]
+    assert found.fallback is Fallback.UNKNOWN_SHOPPER
+    assert found.model_version is None
+
+
+def test_a_slate_is_as_long_as_asked() -> None:
+    items, _ = slate(SlateRequest(Surface.HOME, 3))
+
+    assert items == ["trail", "road", "tent"]
+
+
+def test_the_neighbours_and_the_category_of_the_latest_item_lead_the_slate() -> None:
+    items, found = slate(SlateRequest(Surface.HOME, 3), session([("stove", "Camping")]))
+
+    assert set(items[:2]) == {"tent", "stove"}
+    assert found.fallback is Fallback.NO_MODEL
+
+
+def test_a_click_on_another_category_turns_the_slate() -> None:
+    before, _ = slate(SlateRequest(Surface.HOME, 2), session([("trail", "Shoes > Running")]))
+    after, _ = slate(SlateRequest(Surface.HOME, 2), session([("tent", "Camping"), ("trail", "Shoes > Running")]))
+
+    assert set(before) == {"road", "trail"}
+    assert "stove" in after
+
+
+def test_items_in_the_cart_and_excluded_ones_are_left_out() -> None:
+    request = SlateRequest(Surface.HOME, 10, exclude=frozenset({"tent"}))
+
+    items, _ = slate(request, session(cart=["trail"]))
+
+    assert items == ["road", "stove", "boot", "socks", "lamp"]
+
+
+def test_a_cart_not_touched_for_a_month_is_no_cart() -> None:
+    old = session(cart=["trail"], feature_time_us=NOW_US - 31 * DAY_US)
+
+    items, _ = slate(SlateRequest(Surface.HOME, 10), old)
+
+    assert "trail" in items
+
+
+def test_the_cart_surface_adds_what_is_bought_with_the_cart() -> None:
+    items, _ = slate(SlateRequest(Surface.CART, 2), session(cart=["trail"]))
+
+    assert items[0] == "socks"
+
+
+def test_similar_items_are_neighbours_then_the_same_category() -> None:
+    items, found = slate(SlateRequest(Surface.SIMILAR, 2, item_id="tent"))
+
+    assert items == ["stove", "lamp"]
+    assert [entry.source for entry in found.items] == ["also_viewed", "category"]
+
+
+def test_a_sold_out_item_still_has_similar_ones() -> None:
+    items, _ = slate(SlateRequest(Surface.SIMILAR, 1, item_id="sprint"))
+
+    assert items == ["trail"]
+
+
+def test_trending_knows_every_level_of_the_category_tree() -> None:
+    assert slate(SlateRequest(Surface.TRENDING, 9, category="Shoes"))[0] == ["trail", "road", "boot"]
+    assert slate(SlateRequest(Surface.TRENDING, 9, category="Shoes > Hiking"))[0] == ["boot"]
+
+
+def test_the_category_surface_stays_in_its_category() -> None:
+    items, _ = slate(SlateRequest(Surface.CATEGORY, 9, category="Camping"), session([("trail", "Shoes > Running")]))
+
+    assert sorted(items) == ["lamp", "stove", "tent"]
+
+
+def test_search_puts_items_that_speak_of_the_query_first() -> None:
+    items, found = slate(SlateRequest(Surface.SEARCH, 3, query="a LAMP"), session([("trail", "Shoes > Running")]))
+
+    assert items[0] == "lamp"
+    assert found.items[0].source == "search"
+
+
+def test_trends_of_different_feature_times_are_compared_at_one_instant() -> None:
+    table = ItemTable()
+    old = NOW_US - 6 * 3_600_000_000
+    table.put("old", catalogue("old", "A", 1), activity("old", 3.0, [], [], old))  # worth 1.5 by now
+    table.put("new", catalogue("new", "A", 1), activity("new", 2.0, [], []))
+
+    assert slate(SlateRequest(Surface.TRENDING, 2), table=table)[0] == ["new", "old"]
+
+
+def test_an_item_only_seen_in_events_is_available() -> None:
+    table = ItemTable()
+    table.put("seen", None, activity("seen", 1.0, [], []))
+
+    assert slate(SlateRequest(Surface.HOME, 2), table=table)[0] == ["seen"]
+
+
+def test_a_neighbour_that_is_not_loaded_is_not_shown() -> None:
+    table = ItemTable()
+    table.put("tent", catalogue("tent", "Camping", 1), activity("tent", 1.0, ["ghost"], []))
+
+    assert slate(SlateRequest(Surface.SIMILAR, 5, item_id="tent"), table=table)[0] == []
+    assert table.items == 1
+
+
+def test_unknown_items_and_categories_are_told_apart_from_empty_ones() -> None:
+    with pytest.raises(UnknownItem, match="ghost"):
+        slate(SlateRequest(Surface.SIMILAR, 5, item_id="ghost"))
+    with pytest.raises(UnknownCategory, match="Nowhere"):
+        slate(SlateRequest(Surface.TRENDING, 5, category="Nowhere"))
+
+
+def test_an_empty_shop_gives_an_empty_slate() -> None:
+    assert slate(SlateRequest(Surface.HOME, 5), table=ItemTable())[0] == []
