@@ -35,7 +35,7 @@ _FOR_EVER = timedelta(days=36_525)
 """A century. Feast takes a ttl of zero as one year when ``materialize-incremental`` looks for its first start."""
 
 
-class _PartFiles(FileSource):  # type: ignore[misc]
+class _PartFiles(FileSource):
     """Part-files that match a pattern."""
 
     def validate(self, config: RepoConfig) -> None:

@@ -57,14 +57,9 @@ class FeastFeatures:
             known = latest.get(place)
             if known is None or row.time_us > known.time_us:
                 latest[place] = row
-        by_view: dict[str, list[FeatureRow]] = {}
-        for (view, _), row in latest.items():
-            by_view.setdefault(view, []).append(row)
-        for view, some in by_view.items():
-            encode = self._codecs[view].encode
-            for start in range(0, len(some), _ROWS_PER_WRITE):
-                batch = [encode(row) for row in some[start : start + _ROWS_PER_WRITE]]
-                self._online.online_write_batch(self._store.config, self._views[view], batch, None)
+        newest = list(latest.values())
+        for start in range(0, len(newest), _ROWS_PER_WRITE):
+            self._online.write_rows(self._store.config, self._views, newest[start : start + _ROWS_PER_WRITE])
 
     def read(self, row_type: type[R], keys: Sequence[str]) -> list[R | None]:
         """Return the rows of these keys, in their order; None where nothing is stored."""

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig, RedisType
 from pydantic import Field, StrictStr
 
-from recommender.features import ItemCatalogue
+from recommender.features import FeatureRow, ItemCatalogue
 from recommender.installation import resolve_redis_url
 from recommender.settings import Settings
+from recommender.store.codec import RowCodec
 from recommender.store.connection import feast_connection_string
 from recommender.store.newer import WRITE_IF_NEWER, Row, script_calls
+from recommender.store.wire import WireFormat
 
 
-class LiveshelfOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
+class LiveshelfOnlineStoreConfig(RedisOnlineStoreConfig):
     """Feast's Redis settings, whose connection is the installation's unless the file names one."""
 
     type: Literal["recommender.store.online.LiveshelfOnlineStore"] = "recommender.store.online.LiveshelfOnlineStore"
     connection_string: StrictStr = Field(default_factory=lambda: feast_connection_string(resolve_redis_url(Settings())))
 
 
-class LiveshelfOnlineStore(RedisOnlineStore):  # type: ignore[misc]
+class LiveshelfOnlineStore(RedisOnlineStore):
     """Keeps a Redis set of the ids of all items with a row, whether the stream writes it or a materialization.
 
     The pipelines of a Redis Cluster take no scripts: there Feast's own check is used, which wants one writer for a key.
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wires: dict[type[FeatureRow], WireFormat] = {}
 
     def online_write_batch(
         self,
@@ -46,15 +52,35 @@ class LiveshelfOnlineStore(RedisOnlineStore):  # type: ignore[misc]
             if data and _is_of_items(table):
                 client.sadd(item_index(config), *_ids(data))
             return
-        write_if_newer = client.register_script(WRITE_IF_NEWER)
-        with client.pipeline(transaction=False) as pipe:
-            for key, arguments in script_calls(config, table, data):
-                write_if_newer([key], arguments, client=pipe)
-            if data and _is_of_items(table):
-                pipe.sadd(item_index(config), *_ids(data))
-            pipe.execute()
+        self._write_calls(config, script_calls(config, table, data), _ids(data) if _is_of_items(table) else [])
         if progress:
             progress(len(data))
+
+    def write_rows(self, config: RepoConfig, tables: Mapping[str, FeatureView], rows: Sequence[FeatureRow]) -> None:
+        """Write rows of any views that are newer than what is stored, and note their items; one trip to Redis."""
+        if config.online_store.redis_type is RedisType.redis_cluster:
+            for view, table in tables.items():
+                batch = [RowCodec(type(row)).encode(row) for row in rows if row.view == view]
+                self.online_write_batch(config, table, batch, None)
+            return
+        calls = [self._wire(config, tables[row.view], type(row)).call(row) for row in rows]
+        self._write_calls(config, calls, [row.key for row in rows if row.entity == ItemCatalogue.entity])
+
+    def _write_calls(self, config: RepoConfig, calls: Iterable[tuple[bytes, list[bytes]]], item_ids: list[str]) -> None:
+        client = self._get_client(config.online_store)
+        write_if_newer = client.register_script(WRITE_IF_NEWER)
+        with client.pipeline(transaction=False) as pipe:
+            for key, arguments in calls:
+                write_if_newer([key], arguments, client=pipe)
+            if item_ids:
+                pipe.sadd(item_index(config), *item_ids)
+            pipe.execute()
+
+    def _wire(self, config: RepoConfig, table: FeatureView, row_type: type[FeatureRow]) -> WireFormat:
+        wire = self._wires.get(row_type)
+        if wire is None:
+            wire = self._wires[row_type] = WireFormat(config, table, row_type)
+        return wire
 
     async def online_write_batch_async(
         self,

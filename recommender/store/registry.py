@@ -15,7 +15,7 @@ from recommender.installation import Installation, write_atomically
 from recommender.settings import Settings
 
 
-class InstallationRegistryStore(RegistryStore):  # type: ignore[misc]
+class InstallationRegistryStore(RegistryStore):
     """One file, replaced as a whole: a reader sees the registry of before or after an apply, never half of one.
 
     Feast notes a state of each view, and refuses to serve one that a materialization has under way or has left

@@ -28,6 +28,9 @@ from recommender.features import (
 )
 from recommender.settings import Settings
 from recommender.store import FeastFeatures, Shopper
+from recommender.store.codec import RowCodec
+from recommender.store.newer import script_calls
+from recommender.store.wire import WireFormat
 from tests.feature_rows import rows
 
 NOON_US = 1_700_000_000_123_457
@@ -183,6 +186,18 @@ def test_rows_that_a_feast_user_writes_are_indexed_and_read_too(features: FeastF
         store.write_to_online_store(ItemCatalogue.view, frame)
     assert features.read(ItemCatalogue, [written.item_id]) == [written]
     assert written.item_id in features.item_ids()
+
+
+@pytest.mark.parametrize("row_type", ROW_TYPES, ids=lambda row_type: row_type.view)
+@hypothesis_settings(deadline=None)
+@given(data=st.data())
+def test_rows_are_laid_out_byte_for_byte_as_feast_does_it(
+    features: FeastFeatures, row_type: type[FeatureRow], data: st.DataObject
+) -> None:
+    row = data.draw(rows(row_type))
+    config, table = features._store.config, features._views[row_type.view]
+    by_feast = list(script_calls(config, table, [RowCodec(row_type).encode(row)]))
+    assert [WireFormat(config, table, row_type).call(row)] == by_feast
 
 
 def shopper(features: FeastFeatures, user_id: str | None, session_id: str | None) -> Shopper:
