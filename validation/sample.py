@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from recommender.history import EVENT_TIMESTAMP, EVENTS, SCHEMAS, part_files
 from validation.measures import measured
 
-MOST_ROWS = 1_000_000
+MOST_ROWS = 500_000
 _BATCH_ROWS = 65_536
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
