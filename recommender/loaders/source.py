@@ -13,6 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
+from recommender.loaders.parquet import PARQUET_MAGIC
 from recommender.loaders.rows import (
     BadRow,
     Loaded,
@@ -54,14 +55,24 @@ class SourceFile:
         with self.opened() as stream:
             self.head = stream.read(_FINGERPRINT_BYTES)
         self._bytes_done = 0
-        self.fingerprint = hashlib.blake2b(self.head, digest_size=4).hexdigest()
+        self.fingerprint = hashlib.blake2b(self._marks(), digest_size=4).hexdigest()
 
     def event_id(self, line_number: int, part: str = "") -> str:
         """Return the id of the event of a row: the same one whenever the same file is read.
 
-        The fingerprint, of the first 4 KiB as they are unpacked, tells files of one data set apart.
+        The fingerprint, of the first 4 KiB as they are unpacked (Parquet: and the last), tells files of one data set
+        apart. A text file may grow at its end; a Parquet file, whose columns lie one after another, may not.
         """
         return f"{self._dataset}-{self.fingerprint}-{line_number}{part}"
+
+    def _marks(self) -> bytes:
+        if not self.head.startswith(PARQUET_MAGIC):
+            return self.head
+        with self.opened() as stream:
+            stream.seek(max(0, self.size_bytes - _FINGERPRINT_BYTES))
+            tail = stream.read()
+        self._bytes_done = 0
+        return self.head + tail
 
     @property
     def bytes_read(self) -> int:

@@ -171,6 +171,16 @@ def test_a_parquet_time_without_an_offset_is_refused_by_the_event_rules(tmp_path
         decode_event(orjson.dumps(event))
 
 
+def test_parquet_files_that_begin_alike_share_no_id(tmp_path: Path) -> None:
+    times = pa.array([datetime(2026, 1, 2, tzinfo=UTC)] * 2_000, pa.timestamp("us", "UTC"))
+    items = [f"item-{number * 7919 % 100_003}" for number in range(2_000)]
+    for name in ("1.parquet", "2.parquet"):
+        users = [f"{name}-{number}" for number in range(2_000)]
+        pq.write_table(pa.table({"item_id": items, "event_time": times, "user_id": users}), tmp_path / name)
+    assert (tmp_path / "1.parquet").read_bytes()[:4096] == (tmp_path / "2.parquet").read_bytes()[:4096]
+    assert len({event["event_id"] for event in load(tmp_path)}) == 4_000
+
+
 def test_a_damaged_parquet_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing more")
     with pytest.raises(UnreadableFile, match="is damaged Parquet"):
