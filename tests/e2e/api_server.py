@@ -19,8 +19,8 @@ _START_S = 120
 
 
 @contextmanager
-def running_api(settings: Settings, log: Path) -> Iterator[httpx.Client]:
-    """Apply the feature definitions, start the API, and wait until it is ready."""
+def running_api(settings: Settings, log: Path, *, up_at: str = "/health/ready") -> Iterator[httpx.Client]:
+    """Apply the feature definitions, start the API, and wait until an address of it says that all is well."""
     apply(settings)
     environment = os.environ | {
         "LIVESHELF_DATA_DIR": str(settings.data_dir),
@@ -33,7 +33,7 @@ def running_api(settings: Settings, log: Path) -> Iterator[httpx.Client]:
         httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", timeout=30) as client,
     ):
         try:
-            wait_until(lambda: client.get("/health/ready").status_code == 200, _START_S)
+            wait_until(lambda: client.get(up_at).status_code == 200, _START_S)
             yield client
         finally:
             process.terminate()
