@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from recommender.settings import Settings
 
 REDIS, APPLY, DATAFLOW, API = "redis", "features", "dataflow", "api"
 _DECLARING = ("recommender.features", "recommender.history", "recommender.store", "feature_repo")
+_JUST_NOW_S = 0.5
 _APPLY = "from recommender.settings import Settings; from recommender.store.repository import apply; apply(Settings())"
 
 
@@ -66,9 +68,17 @@ def service_processes(settings: Settings, redis_url: str, *, embedded: bool) -> 
     flow += ["-s", str(settings.snapshot_seconds), "-b", "0", "-w", str(settings.workers)]
     return [
         *specs,
-        ProcessSpec(DATAFLOW, flow, env, after, stop_signal=signal.SIGINT),
+        ProcessSpec(
+            DATAFLOW, flow, env, after, ready=partial(_saves_progress, installation), stop_signal=signal.SIGINT
+        ),
         ProcessSpec(API, python("-m", "api"), env, after, ready=ready_check(settings)),
     ]
+
+
+def _saves_progress(installation: Installation) -> bool:
+    """Tell whether the dataflow has just taken a snapshot, as it does every second or so even when nothing comes."""
+    written = [path.stat().st_mtime for path in installation.recovery_dir.glob("*-wal")]
+    return time.time() - max(written, default=0.0) < _JUST_NOW_S
 
 
 def ready_check(settings: Settings) -> Callable[[], bool]:
