@@ -18,7 +18,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 _KEPT_VERSIONS = 8
 """Versions that can still be returned to; older ones are folded into one."""
-_MOST_LIVE = 20_000
+_MOST_LIVE = 1_000
 """Decoded states kept from one snapshot to the next; the others wait as bytes."""
 
 _TABLES = """
