@@ -29,12 +29,6 @@ def environment(settings: Settings) -> dict[str, str]:
     return os.environ | {"LIVESHELF_DATA_DIR": str(settings.data_dir), "LIVESHELF_REDIS_URL": str(settings.redis_url)}
 
 
-def apply(settings: Settings) -> None:
-    """Register the feature views, as a user of Feast does."""
-    run = [str(Path(sys.executable).with_name("feast")), "-c", "feature_repo", "apply"]
-    subprocess.run(run, env=environment(settings), check=True, capture_output=True, timeout=120)
-
-
 class Stream:
     """The feature flow of an installation."""
 

@@ -19,10 +19,11 @@ from recommender.history import part_files
 from recommender.installation import Installation
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
+from recommender.store.repository import apply
 from tests.integration.recount import KINDS, Recount, compare
-from tests.integration.stream import Stream, apply, eventually
+from tests.integration.stream import Stream, eventually
 
-ROWS = 12_000
+ROWS = 8_000
 
 
 def taobao_records(file: Path, rows: int) -> list[LogRecord]:
@@ -67,7 +68,7 @@ def test_online_features_equal_an_independent_recount_though_the_flow_is_killed_
     records = taobao_records(file, ROWS)
     stream, log, chance = Stream(settings), open_event_log(settings), random.Random(1)
     append(settings, records)
-    for _ in range(3):
+    for _ in range(2):
         left = log.lag("features")
         stream.start()
         goal = max(0, left - chance.randint(1_000, 3_000))
