@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from bytewax.recovery import init_db_dir
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
