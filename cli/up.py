@@ -34,7 +34,7 @@ def run(data_dir: Path | None, port: int | None, host: str | None, redis_url: st
         signal.signal(number, stop.ask)
     _make_folder(installation)
     with lock_folder(installation.data_dir, "liveshelf up"):
-        _end_leftovers(installation)
+        end_leftovers(installation)
         _require_free_port(settings)
         make_recovery_store(installation)
         return _supervise(settings, installation, stop, demo=demo)
@@ -123,7 +123,7 @@ def _require_free_port(settings: Settings) -> None:
             ) from error
 
 
-def _end_leftovers(installation: Installation) -> None:
+def end_leftovers(installation: Installation) -> None:
     """Kill what a killed run has left behind, apart from Redis, which is asked to stop.
 
     The kernel does it, where it can; this is for where it cannot, or is not yet done.
