@@ -13,6 +13,8 @@ from recommender.settings import Settings
 _SWITCH_INTERVAL_S = 0.0005
 """How long a background thread that computes may keep the interpreter from a waiting request."""
 _GRACE_S = 10
+_KEEP_ALIVE_S = 75
+"""Longer than proxies and clients keep an idle connection, so that it is not closed under a request of theirs."""
 
 
 def serve(settings: Settings) -> None:
@@ -25,6 +27,7 @@ def serve(settings: Settings) -> None:
         log_config=log_config(settings.log_level),
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )
 
@@ -36,5 +39,6 @@ def log_config(level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "loggers": {"feast": {"level": "WARNING"}},
         "root": {"handlers": ["stderr"], "level": level.upper()},
     }
