@@ -105,9 +105,8 @@ def _rows(
         item_activity.fold(item, event)
         changed.add(event.item_id)
     for item_id in sorted(changed):
-        row = item_activity.row(item_id, items[item_id])
-        rows.append(row)
-        for entry in item_activity.category_entries(items[item_id], row):
+        rows.append(item_activity.row(item_id, items[item_id]))
+        for entry in item_activity.category_entries(items[item_id], item_id):
             trend = categories.setdefault(entry.category, CategoryState())
             category.fold(trend, entry)
             rows.append(category.row(entry.category, trend))
