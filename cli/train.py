@@ -18,8 +18,8 @@ from recommender.model.registry import ModelRegistry
 from recommender.model.training import TrainingParameters
 from recommender.model.version import train_version
 from recommender.settings import Settings
-from recommender.store import FeastFeatures, NotApplied
-from recommender.store.repository import apply
+from recommender.store import FeastFeatures
+from recommender.store.repository import NotApplied, apply
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 

@@ -30,7 +30,7 @@ CART_ITEMS = 10
 TITLE_TOKENS = 16
 WEIGHTS = {
     "recent": 1.0,
-    "browsed": 0.5,
+    "browsed": 0.7,
     "cart": 0.5,
     "query": 1.0,
     "user": 0.5,
@@ -38,7 +38,7 @@ WEIGHTS = {
     "likes_brand": 0.3,
     "device": 0.2,
     "country": 0.2,
-    "hour": 0.2,
+    "hour": 0.1,
     "item": 1.0,
     "category": 0.7,
     "brand": 0.4,
