@@ -30,7 +30,7 @@ REGISTRIES = tuple(
     )
 )
 PLACE_OF_A_MACHINE = re.compile(r"(?<![\w.$}-])/(?:root|work|opt/wheels|home/\w+|Users/\w+)\b")
-LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
+LINK = re.compile(r"\]\((?!\w+:)([\w./][^)#\s]*)")
 
 
 @pytest.fixture(scope="module")
