@@ -11,7 +11,7 @@ Floats = npt.NDArray[np.float32]
 Ranks = npt.NDArray[np.float64]
 """0-based place of the target among all items, the worst one among equals; infinite where it is not ranked at all."""
 
-_CHUNK = 64_000_000
+_CHUNK = 8_000_000
 """Scores held at a time."""
 
 

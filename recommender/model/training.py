@@ -38,8 +38,10 @@ class TrainingParameters(msgspec.Struct, frozen=True, kw_only=True):
     max_sampled: int = 30
     """Negatives that WARP tries for each example."""
     most_epochs: int = 40
-    patience: int = 5
+    """The number taken where the history spans too few instants to validate."""
+    patience: int = 6
     """Epochs without a better validation before training stops."""
+    epochs_per_validation: int = 2
     least_count: int = 2
     """Examples that a feature must be part of to get an embedding; features of items are kept from 1 on."""
     most_examples: int = 1_000_000
@@ -75,32 +77,48 @@ class Trained(NamedTuple):
     """The items' descriptions by the features kept."""
     epochs: int
     metrics: dict[str, float]
-    """On the last part in time, by a model that had not seen it."""
+    """On the last part in time, by a model that had not seen it; empty where the history spans too few instants."""
+    baselines: dict[str, dict[str, float]]
+
+
+class _Search(NamedTuple):
+    epochs: int
+    metrics: dict[str, float]
     baselines: dict[str, dict[str, float]]
 
 
 def train(data: TrainingSet, parameters: TrainingParameters, progress: Progress) -> Trained:
     """Find the number of epochs and the figures on held-out parts in time, then train on everything."""
+    search = _search(data, parameters, progress)
+    final = _Fit(data, np.arange(len(data.item_numbers)), parameters)
+    for epoch in range(1, search.epochs + 1):
+        final.run_epoch()
+        progress("train", epoch, search.epochs)
+    return Trained(final.embeddings(), final.items, *search)
+
+
+def _search(data: TrainingSet, parameters: TrainingParameters, progress: Progress) -> _Search:
     fitted, validation, test = split_by_time(data, parameters)
+    if not len(fitted) or not len(validation):
+        return _Search(parameters.most_epochs, {}, {})
     validation = _sample(validation, parameters.validation_examples, parameters.seed)
     test = _sample(test, parameters.test_examples, parameters.seed)
-    search = _Fit(data, fitted, parameters)
-    best, best_epochs, best_embeddings = -1.0, 0, None
+    fit = _Fit(data, fitted, parameters)
+    quality, epochs, best = -1.0, 0, None
     for epoch in range(1, parameters.most_epochs + 1):
-        search.run_epoch()
+        fit.run_epoch()
         progress("validate", epoch, parameters.most_epochs)
-        found = search.embeddings()
-        quality = ndcg(search.ranks(validation, found), 20)
-        if quality > best:
-            best, best_epochs, best_embeddings = quality, epoch, found
-        elif epoch >= best_epochs + parameters.patience:
+        if epoch % parameters.epochs_per_validation and epoch < parameters.most_epochs:
+            continue
+        found = fit.embeddings()
+        found_quality = ndcg(fit.ranks(validation, found), 20)
+        if best is None or found_quality > quality:
+            quality, epochs, best = found_quality, epoch, found
+        elif epoch >= epochs + parameters.patience:
             break
-    final = _Fit(data, np.arange(len(data.item_numbers)), parameters)
-    for epoch in range(1, best_epochs + 1):
-        final.run_epoch()
-        progress("train", epoch, best_epochs)
-    held_out = metrics(search.ranks(test, best_embeddings or found))
-    return Trained(final.embeddings(), final.items, best_epochs, held_out, baseline_metrics(data, fitted, test))
+    if best is None:
+        return _Search(parameters.most_epochs, {}, {})
+    return _Search(epochs, metrics(fit.ranks(test, best)), baseline_metrics(data, fitted, test))
 
 
 def _sample(examples: Rows, most: int, seed: int) -> Rows:
