@@ -16,7 +16,7 @@ from cli.demo import demo_processes, demo_story
 from cli.problem import WRONG_USE, Problem, read_settings
 from cli.processes import api_url, redis_process, service_processes
 from cli.supervision import StopRequest, Supervisor
-from recommender.embedded_redis import EmbeddedRedis, answers, url_of
+from recommender.embedded_redis import EmbeddedRedis, answers, require_own_redis, url_of
 from recommender.folder_lock import lock_folder
 from recommender.installation import Installation, RunRecord
 from recommender.settings import Settings
@@ -36,7 +36,6 @@ def run(data_dir: Path | None, port: int | None, host: str | None, redis_url: st
     with lock_folder(installation.data_dir, "liveshelf up"):
         end_leftovers(installation)
         _require_free_port(settings)
-        make_recovery_store(installation)
         return _supervise(settings, installation, stop, demo=demo)
 
 
@@ -47,12 +46,14 @@ def _supervise(settings: Settings, installation: Installation, stop: StopRequest
             raise Problem(f"--redis-url: no Redis answers at {_without_password(settings.redis_url)}")
         redis_url, specs = settings.redis_url, []
     else:
+        require_own_redis(installation)
         server = EmbeddedRedis(installation.redis_dir, settings.redis_fsync)
         if server.stop_leftover():
             say("redis", "stopped one that a killed run had left behind")
         redis_port = server.choose_port()
         redis_url = url_of(redis_port)
         specs = [redis_process(server, redis_port, redis_url)]
+    make_recovery_store(installation)
     specs += service_processes(settings, redis_url, embedded=not settings.redis_url)
     if demo:
         specs += demo_processes(settings, redis_url)

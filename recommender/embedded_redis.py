@@ -128,6 +128,18 @@ class EmbeddedRedis:
         return True
 
 
+def require_own_redis(installation: Installation) -> None:
+    """Refuse an installation that has run with a Redis elsewhere: the embedded one would know nothing of it.
+
+    Raises:
+        RedisNotStarted: it has progress of its own, but never had an embedded Redis.
+    """
+    if installation.recovery_dir.exists() and not installation.redis_dir.exists():
+        raise RedisNotStarted(
+            f"redis: {installation.data_dir} has its data in a Redis elsewhere; set LIVESHELF_REDIS_URL to its address"
+        )
+
+
 def url_of(port: int) -> str:
     """Return the address of the embedded server at a port."""
     return f"redis://{_HOST}:{port}/0"
@@ -163,13 +175,14 @@ def redis_of(settings: Settings, purpose: str) -> Iterator[str]:
 
     Raises:
         FolderInUse: another command holds the stopped installation.
-        RedisNotStarted: the server does not come up.
+        RedisNotStarted: the server does not come up, or the installation's data are in another Redis.
     """
     installation = Installation(settings.data_dir)
     record = installation.run_record()
     if settings.redis_url or record:
         yield settings.redis_url or (record.redis_url if record else "")
         return
+    require_own_redis(installation)
     with lock_folder(installation.data_dir, purpose):
         server = EmbeddedRedis(installation.redis_dir, settings.redis_fsync)
         server.stop_leftover()
@@ -209,9 +222,7 @@ def _wait_until_loaded(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + _LOADING_LIMIT_S
     while not answers(url):
         if process.poll() is not None:
-            raise RedisNotStarted(
-                f"redis: ended with code {process.returncode} at its start; see logs/redis.log"
-            )
+            raise RedisNotStarted(f"redis: ended with code {process.returncode} at its start; see logs/redis.log")
         if time.monotonic() > deadline:
             raise RedisNotStarted(f"redis: has not loaded its data within {_LOADING_LIMIT_S:.0f} s")
         time.sleep(0.05)

@@ -8,15 +8,13 @@ import pytest
 import redis
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from recommender.embedded_redis import EmbeddedRedis, answers, redis_of, start_locked, url_of
+from recommender.embedded_redis import EmbeddedRedis, RedisNotStarted, answers, redis_of, start_locked, url_of
 from recommender.folder_lock import FolderInUse, lock_folder
 from recommender.settings import Settings
 
 
 def wait_until_it_answers(url: str) -> None:
-    Retrying(stop=stop_after_delay(20), wait=wait_fixed(0.05), retry=retry_if_result(lambda ok: not ok))(
-        answers, url
-    )
+    Retrying(stop=stop_after_delay(20), wait=wait_fixed(0.05), retry=retry_if_result(lambda ok: not ok))(answers, url)
 
 
 def stopped_installation(folder: Path) -> Settings:
@@ -91,4 +89,14 @@ def test_a_held_folder_is_refused_with_the_pid_that_holds_it(tmp_path: Path) -> 
         pass
     assert str(caught.value) == (
         f"{settings.data_dir}: another process holds this data folder; got pid {os.getpid()} (liveshelf up)"
+    )
+
+
+def test_an_installation_with_its_data_in_another_redis_gets_no_empty_one(tmp_path: Path) -> None:
+    settings = stopped_installation(tmp_path)
+    (settings.data_dir / "recovery").mkdir(parents=True)
+    with pytest.raises(RedisNotStarted) as caught, redis_of(settings, "a test"):
+        pass
+    assert str(caught.value) == (
+        f"redis: {settings.data_dir} has its data in a Redis elsewhere; set LIVESHELF_REDIS_URL to its address"
     )
