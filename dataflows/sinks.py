@@ -8,7 +8,6 @@ from typing import Any
 
 import redis
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
-from recommender.store import FeastFeatures
 from tenacity import before_sleep_log, retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from dataflows import metrics
@@ -19,6 +18,7 @@ from recommender.features import FeatureRow, Interaction
 from recommender.history import HistoryWriter
 from recommender.installation import Installation, resolve_redis_url
 from recommender.settings import Settings
+from recommender.store import FeastFeatures
 
 _log = logging.getLogger(__name__)
 

@@ -17,13 +17,13 @@ from recommender.history import EVENT_TIMESTAMP
 _ROW_TIME = "row_event_timestamp"
 
 
-class LiveshelfOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
+class LiveshelfOfflineStoreConfig(DuckDBOfflineStoreConfig):
     """No settings of its own."""
 
     type: Literal["recommender.store.offline.LiveshelfOfflineStore"] = "recommender.store.offline.LiveshelfOfflineStore"
 
 
-class LiveshelfOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
+class LiveshelfOfflineStore(DuckDBOfflineStore):
     """Feast's own joins each entity row to all earlier rows of its key, and then keeps the latest of them.
 
     With rows that hold lists, and keys with hundreds of rows, that takes minutes and 10 GB where DuckDB's ASOF join
