@@ -29,7 +29,7 @@ def run(data_dir: Path | None, as_json: bool, parameters: TrainingParameters | N
     settings = existing_installation(data_dir)
     installation = Installation(settings.data_dir)
     with _ProgressBars() as bars:
-        manifest = train_version(
+        model = train_version(
             installation.history_dir,
             _history_join(settings),
             ModelRegistry(installation.models_dir),
@@ -38,9 +38,9 @@ def run(data_dir: Path | None, as_json: bool, parameters: TrainingParameters | N
             git_revision=_git_revision(),
         )
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(_report(manifest))).decode())
+        print(msgspec.json.format(msgspec.json.encode(_report(model.manifest))).decode())
     else:
-        _print_summary(manifest)
+        _print_summary(model.manifest)
     return 0
 
 

@@ -28,8 +28,8 @@ def train_version(
     progress: Progress,
     *,
     git_revision: str | None = None,
-) -> Manifest:
-    """Train on the history, keep the outcome as a new version, make it current, and return its manifest.
+) -> Model:
+    """Train on the history, keep the outcome as a new version, make it current, and return it.
 
     Raises:
         TooLittleHistory: the history is too small.
@@ -39,13 +39,12 @@ def train_version(
     data = build(history_dir, join, most_examples=parameters.most_examples)
     progress("read history", 1, 1)
     trained = train(data, parameters, progress)
-    manifest = _manifest(data, trained, parameters, time.monotonic() - start, git_revision)
-    version = registry.save(servable(data, trained, manifest), datetime.now(UTC))
-    registry.activate(version)
-    return manifest
+    model = _servable(data, trained, _manifest(data, trained, parameters, time.monotonic() - start, git_revision))
+    registry.activate(registry.save(model, datetime.now(UTC)))
+    return model
 
 
-def servable(data: TrainingSet, trained: Trained, manifest: Manifest) -> Model:
+def _servable(data: TrainingSet, trained: Trained, manifest: Manifest) -> Model:
     """Return the model with a vector for each item that has a trained feature."""
     found = trained.embeddings
     features = trained.items.matrix

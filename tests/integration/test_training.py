@@ -1,0 +1,161 @@
+"""Training from an installation's history, through Feast, by the command."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from feast.infra.offline_stores.duckdb import DuckDBOfflineStore
+
+from cli.problem import tell
+from cli.train import run
+from recommender.features import Interaction, SessionFeatures, UserFeatures
+from recommender.history import EVENT_TIMESTAMP, ensure_tables
+from recommender.installation import Installation
+from recommender.model.dataset import TooLittleHistory, build
+from recommender.model.registry import ModelRegistry
+from recommender.model.training import TrainingParameters, split_by_time, train
+from recommender.settings import Settings
+from recommender.store import FeastFeatures
+from recommender.store.offline import LiveshelfOfflineStore
+from recommender.store.repository import apply, open_store
+from tests.histories import plain_join, two_taste_history, write_history
+
+PARAMETERS = TrainingParameters(embedding_size=16, threads=1, most_epochs=10)
+
+
+@pytest.fixture
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """A stopped installation: no Redis, nothing registered with Feast."""
+    for name in [name for name in os.environ if name.startswith("LIVESHELF_")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return Installation(folder)
+
+
+def test_a_stopped_installation_is_trained_and_tells_of_it_in_one_json_object(
+    installation: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_taste_history(installation.history_dir)
+    assert run(installation.data_dir, as_json=True, parameters=PARAMETERS) == 0
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    registry = ModelRegistry(installation.models_dir)
+    assert report["version"] == registry.current_version()
+    assert (report["examples"], report["events"], report["users"], report["items"]) == (1_440, 1_440, 20, 22)
+    assert report["epochs"] >= 1
+    assert report["seconds"] > 0
+    assert set(report["baselines"]) == {"popularity", "recent_items", "next_item"}
+    assert report["metrics"]["hit_rate@10"] > report["baselines"]["popularity"]["hit_rate@10"]
+    assert "read history" in printed.err
+    manifest = registry.manifest(report["version"])
+    assert manifest.data_from == "1970-01-12T13:46:40+00:00"
+    assert manifest.parameters["embedding_size"] == 16
+    assert manifest.feature_views == ["session", "user"]
+
+
+def test_feast_and_a_plain_recount_give_the_same_training_set(installation: Installation) -> None:
+    two_taste_history(installation.history_dir, sessions_each=20)
+    settings = Settings(data_dir=installation.data_dir)
+    apply(settings)
+    by_feast = build(installation.history_dir, FeastFeatures.open(settings).history_join, most_examples=1_000)
+    by_recount = build(installation.history_dir, plain_join(installation.history_dir), most_examples=1_000)
+    assert by_feast.states.features == by_recount.states.features
+    assert (by_feast.states.matrix != by_recount.states.matrix).nnz == 0
+    np.testing.assert_array_equal(by_feast.state_numbers, by_recount.state_numbers)
+
+
+@pytest.mark.parametrize("ttl", [timedelta(days=36_525), timedelta(minutes=10)])
+def test_the_asof_join_finds_what_feasts_own_join_finds(installation: Installation, ttl: timedelta) -> None:
+    two_taste_history(installation.history_dir, sessions_each=10)
+    settings = Settings(data_dir=installation.data_dir)
+    apply(settings)
+    store = open_store(settings)
+    views = [store.get_feature_view(row_type.view) for row_type in (SessionFeatures, UserFeatures)]
+    for view in views:
+        view.ttl = ttl
+    seconds = range(1_000_000, 1_014_000, 70)
+    entity_rows = pd.DataFrame(
+        {
+            "session_id": [f"visit-{second % 21}" for second in seconds],
+            "user_id": [f"user-{second % 13}" for second in seconds],
+            EVENT_TIMESTAMP: pd.to_datetime(list(seconds), unit="s", utc=True).as_unit("us"),
+            "place": range(len(seconds)),
+        }
+    )
+    refs = ["session:views", "session:recent_items", "user:views_5m", "user:top_categories"]
+    answers = [
+        kind.get_historical_features(store.config, views, refs, entity_rows, store.registry, store.project, True)
+        .to_df()
+        .sort_values("place", ignore_index=True)
+        for kind in (LiveshelfOfflineStore, DuckDBOfflineStore)
+    ]
+    columns = ["session__views", "session__recent_items", "user__views_5m", "user__top_categories"]
+    found = [[[_plain(value) for value in row] for row in answer[columns].values.tolist()] for answer in answers]
+    assert found[0] == found[1]
+    nothing = sum(row[0] is None for row in found[0])
+    assert 0 < nothing < len(seconds)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return None if value is None or value != value else value
+
+
+@pytest.mark.parametrize(("events", "items"), [(0, 0), (19, 5), (30, 1)])
+def test_too_little_history_is_told_with_what_is_needed(
+    installation: Installation, capsys: pytest.CaptureFixture[str], events: int, items: int
+) -> None:
+    ensure_tables(installation.history_dir)
+    made = [Interaction(f"e{n:02d}", "view", n * 10**6, "s", item_id=f"i{n % items}") for n in range(1, events + 1)]
+    write_history(installation.history_dir, made)
+    with pytest.raises(TooLittleHistory) as refused:
+        run(installation.data_dir, as_json=True, parameters=PARAMETERS)
+    assert tell(refused.value) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.endswith(
+        "liveshelf: train: the history must hold at least 20 events about at least 2 items; "
+        f"got {events} events about {items} items\n"
+    )
+    assert ModelRegistry(installation.models_dir).versions() == []
+
+
+def test_training_with_one_thread_gives_the_same_model_each_time(tmp_path: Path) -> None:
+    two_taste_history(tmp_path, sessions_each=20)
+    data = build(tmp_path, plain_join(tmp_path), most_examples=1_000)
+    one, other = (train(data, PARAMETERS, lambda *_: None) for _ in range(2))
+    np.testing.assert_array_equal(one.embeddings.shopper_embeddings, other.embeddings.shopper_embeddings)
+    np.testing.assert_array_equal(one.embeddings.item_embeddings, other.embeddings.item_embeddings)
+    assert one.metrics == other.metrics
+
+
+def test_the_parts_are_in_order_of_time_and_share_no_instant(tmp_path: Path) -> None:
+    write_history(tmp_path, _events_by_threes())
+    data = build(tmp_path, plain_join(tmp_path), most_examples=1_000)
+    fitted, validation, test = (data.times_us[part] for part in split_by_time(data, PARAMETERS))
+    assert len(fitted) + len(validation) + len(test) == 60
+    assert fitted.max() < validation.min() <= validation.max() < test.min()
+
+
+def test_a_history_of_one_instant_is_trained_without_figures(tmp_path: Path) -> None:
+    write_history(tmp_path, [_event(number, 10**9) for number in range(30)])
+    data = build(tmp_path, plain_join(tmp_path), most_examples=1_000)
+    trained = train(data, PARAMETERS, lambda *_: None)
+    assert (trained.epochs, trained.metrics, trained.baselines) == (10, {}, {})
+    assert np.isfinite(trained.embeddings.item_embeddings).all()
+
+
+def _event(number: int, time_us: int) -> Interaction:
+    return Interaction(f"e{number:02d}", "view", time_us, f"s{number % 7}", item_id=f"i{number % 5}")
+
+
+def _events_by_threes() -> list[Interaction]:
+    return [_event(number, (1 + number // 3) * 10**9) for number in range(60)]
