@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from recommender.settings import Settings
+from tests.needs import do_without
 
 # How long an example takes says more of what else the machine does than of the code.
 hypothesis_settings.register_profile("liveshelf", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -78,7 +79,5 @@ def real_data() -> Path:
     """The folder of real data sets that the environment variable LIVESHELF_DATA names."""
     place = os.environ.get("LIVESHELF_DATA")
     if not place:
-        if os.environ.get("LIVESHELF_REQUIRE_ALL") == "1":
-            pytest.fail("LIVESHELF_DATA: must name the folder of the public data sets; it is not set")
-        pytest.skip("needs public data sets: set LIVESHELF_DATA to their folder")
+        do_without("needs public data sets: set LIVESHELF_DATA to their folder")
     return Path(place)

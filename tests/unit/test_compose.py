@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import yaml
 
 from recommender.settings import Settings
+from tests.needs import tool
 
 ROOT = Path(__file__).parents[2]
 OURS = ("init", "api", "worker")
@@ -24,15 +24,6 @@ def compose() -> dict[str, Any]:
     """The compose file with its anchors resolved."""
     found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     return found
-
-
-def tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        if os.environ.get("LIVESHELF_REQUIRE_ALL") == "1":
-            pytest.fail(f"needs the command {name}; it is not installed")
-        pytest.skip(f"needs the command {name}")
-    return path
 
 
 def test_docker_compose_accepts_the_file_and_sees_all_services() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from api.metrics import Metrics
 from dataflows import metrics as stream
+from tests.needs import tool
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -131,10 +131,7 @@ def test_every_panel_has_a_place_of_its_own_and_the_provisioned_source() -> None
 
 
 def test_alerts_fire_when_they_should_and_only_then() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("needs the command promtool, which comes with Prometheus")
     done = subprocess.run(
-        [promtool, "test", "rules", str(ALERT_TESTS)], capture_output=True, text=True, cwd=ROOT, check=False
+        [tool("promtool"), "test", "rules", str(ALERT_TESTS)], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
