@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import do_without
+
 ROOT = Path(__file__).parents[2]
 THIS_FILE = Path(__file__).relative_to(ROOT).as_posix()
 LONGEST_MODULE = 400
@@ -29,8 +31,6 @@ REGISTRIES = tuple(
         ("gcr", "io"),
     )
 )
-from tests.needs import do_without
-
 PLACE_OF_A_MACHINE = re.compile(r"(?<![\w.$}-])/(?:root|work|opt/wheels|home/\w+|Users/\w+)\b")
 LINK = re.compile(r"\]\((?!\w+:)([\w./][^)#\s]*)")
 
