@@ -42,7 +42,7 @@ class Installation:
 
     def write_run_record(self, record: RunRecord) -> None:
         """Write down what runs; atomic."""
-        write_atomically(self._run_path, msgspec.json.encode(record))
+        write_atomically(self._run_path, msgspec.json.encode(record), mode=0o600)  # the address may hold a password
 
     def clear_run_record(self) -> None:
         """Forget what ran."""
@@ -75,11 +75,12 @@ def resolve_redis_url(settings: Settings) -> str:
     return record.redis_url if record else DEFAULT_REDIS_URL
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write a file so that a reader sees either the old content or the new, and a crash leaves one of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("wb") as file:
+        beside.chmod(mode)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
