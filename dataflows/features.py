@@ -17,7 +17,15 @@ from dataflows import metrics
 from dataflows.log_source import Arrival, EventLogSource
 from dataflows.sharding import Effects, keyed, unpacked
 from dataflows.sinks import HistorySink, OnlineSink
-from dataflows.stages import ActivityStage, CatalogueStage, CategoryStage, ItemFiled, SessionStage, UserStage
+from dataflows.stages import (
+    ActivityStage,
+    CatalogueStage,
+    CategoryStage,
+    IntakeStage,
+    ItemFiled,
+    SessionStage,
+    UserStage,
+)
 from recommender.deadletters import DeadLetter, dead_letter
 from recommender.events import CatalogueEvent, InvalidEvent, decode_event, refuse_future
 from recommender.features import FeatureRow, interaction
@@ -35,7 +43,7 @@ def decode(lists: list[list[Arrival]]) -> list[Effects]:
 
 
 def _decode(arrival: Arrival, kinds: dict[str, int]) -> Any:
-    partition, entry = arrival
+    partition, entry, number = arrival
     try:
         event = decode_event(entry.payload)
         refuse_future(event, datetime.fromtimestamp(entry.ingested_us / 1e6, UTC))
@@ -45,7 +53,7 @@ def _decode(arrival: Arrival, kinds: dict[str, int]) -> Any:
     kinds[event.kind] = kinds.get(event.kind, 0) + 1
     if isinstance(event, CatalogueEvent):
         return event
-    return interaction(event, payload=entry.payload, ingested_us=entry.ingested_us)
+    return interaction(event, payload=entry.payload, ingested_us=entry.ingested_us, number=number)
 
 
 def build(settings: Settings, source: Any, online: Any, history: Any) -> Dataflow:
@@ -61,7 +69,9 @@ def build(settings: Settings, source: Any, online: Any, history: Any) -> Dataflo
     flow = Dataflow("features")
     arrivals = op.input("event-log", flow, source)
     decoded = op.flat_map_batch("decode", arrivals, decode)
-    catalogue = unpacked("catalogue-effects", keyed(CatalogueStage(), decoded, state_dir))
+    taken = unpacked("intake-effects", keyed(IntakeStage(), decoded, state_dir))
+    known = op.merge("catalogue-inputs", only("catalogue-events", decoded, CatalogueEvent), taken)
+    catalogue = unpacked("catalogue-effects", keyed(CatalogueStage(), known, state_dir))
     sessions = unpacked("session-effects", keyed(SessionStage(), catalogue, state_dir))
     users = unpacked("user-effects", keyed(UserStage(), sessions, state_dir))
     items = op.merge("item-inputs", only("filings", catalogue, ItemFiled), sessions)

@@ -31,6 +31,8 @@ class Arrival(NamedTuple):
 
     partition: Partition
     entry: LogEntry
+    number: int
+    """How many entries of the partition come before."""
 
 
 class _PartitionSource(StatefulSourcePartition):
@@ -61,10 +63,11 @@ class _PartitionSource(StatefulSourcePartition):
             self._behind.set(0.0)
             self._awake = datetime.now(UTC) + _POLL
             return []
-        self._progress = Progress(entries[-1].position, self._progress.entries + len(entries))
+        first = self._progress.entries
+        self._progress = Progress(entries[-1].position, first + len(entries))
         self._awake = datetime.now(UTC)
         self._behind.set(max(0.0, self._awake.timestamp() - entries[-1].ingested_us / 1e6))
-        return [[Arrival(self._partition, entry) for entry in entries]]
+        return [[Arrival(self._partition, entry, number) for number, entry in enumerate(entries, first)]]
 
     def next_awake(self) -> datetime:
         return self._awake

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -11,8 +12,9 @@ from dataflows import metrics
 from dataflows.keyed_state import KeyedState
 from dataflows.sharding import Effects
 from recommender.events import CatalogueEvent
-from recommender.features import Interaction, category, item_activity, item_catalogue, session, user
+from recommender.features import Interaction, category, intake, item_activity, item_catalogue, session, user
 from recommender.features.category import CategoryState
+from recommender.features.intake import IntakeState
 from recommender.features.item_activity import ActivityState, CategoryEntry
 from recommender.features.item_catalogue import UNKNOWN, CatalogueState
 from recommender.features.session import Pair, SessionState
@@ -25,6 +27,31 @@ class ItemFiled(msgspec.Struct):
     item_id: str
     category: str
     time_us: int
+
+
+class IntakeStage:
+    """Keyed by session, in the order of the event log: drops repeated events, and marks late ones."""
+
+    name = "intake"
+    state_type = IntakeState
+
+    def key_of(self, value: Any) -> str | None:
+        """Return the session of a shopper event."""
+        return value.session_id if isinstance(value, Interaction) else None
+
+    def process(self, values: Iterable[Any], states: KeyedState[IntakeState]) -> Effects:
+        """Return each event once."""
+        effects: Effects = []
+        for event in values:
+            state = states.touch(event.session_id)
+            if intake.is_repeated(state, event):
+                metrics.DUPLICATES.inc()
+                continue
+            if intake.is_late(state, event):
+                metrics.LATE.inc()
+                event.late = True
+            effects.append(event)
+        return effects
 
 
 class CatalogueStage:
@@ -73,7 +100,7 @@ def _meet(event: Interaction, states: KeyedState[CatalogueState]) -> Effects:
 
 
 class SessionStage:
-    """Keyed by session: drops repeated events, marks late ones, keeps the session, pairs items."""
+    """Keyed by session: keeps what a visit has been about, and pairs the items met in it."""
 
     name = "sessions"
     state_type = SessionState
@@ -83,18 +110,16 @@ class SessionStage:
         return value.session_id if isinstance(value, Interaction) else None
 
     def process(self, values: Iterable[Any], states: KeyedState[SessionState]) -> Effects:
-        """Return each event once, and behind each one that is not late its session's row and its item pairs."""
+        """Return each event, and behind each one that is not late its session's row and its item pairs.
+
+        The stage before has sorted the events by item, so they are put back into the order of the log.
+        """
         effects: Effects = []
-        for event in values:
-            state = states.touch(event.session_id)
-            if session.is_repeated(state, event):
-                metrics.DUPLICATES.inc()
-                continue
+        for event in sorted(values, key=attrgetter("number")):
             effects.append(event)
-            if session.is_late(state, event):
-                metrics.LATE.inc()
-                event.late = True
+            if event.late:
                 continue
+            state = states.touch(event.session_id)
             pairs = session.fold(state, event)
             effects.append(session.row(event.session_id, state))
             effects.extend(pairs)

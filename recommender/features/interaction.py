@@ -41,6 +41,8 @@ class Interaction(msgspec.Struct):
     ingested_us: int = 0
     payload: bytes = b""
     late: bool = False
+    number: int = 0
+    """Place among the entries of its partition of the event log."""
 
     @property
     def digest(self) -> int:
@@ -58,7 +60,7 @@ def implicit_session(user_id: str) -> str:
     return IMPLICIT_SESSION_PREFIX + user_id
 
 
-def interaction(event: AnyShopperEvent, *, payload: bytes = b"", ingested_us: int = 0) -> Interaction:
+def interaction(event: AnyShopperEvent, *, payload: bytes = b"", ingested_us: int = 0, number: int = 0) -> Interaction:
     """Flatten a shopper event."""
     user_id = event.user_id or ""
     flat = Interaction(
@@ -69,6 +71,7 @@ def interaction(event: AnyShopperEvent, *, payload: bytes = b"", ingested_us: in
         user_id,
         payload=payload,
         ingested_us=ingested_us,
+        number=number,
     )
     if event.context is not None:
         flat.device = event.context.device or ""

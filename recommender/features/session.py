@@ -15,12 +15,10 @@ from recommender.features.windows import SECOND_US
 
 VISIT_GAP_US = 30 * 60 * SECOND_US
 """A visit ends after this much inactivity."""
-ALLOWED_LATENESS_US = 30 * 60 * SECOND_US
-"""An event older than its session's latest one by more than this is late: kept in history, not in features."""
 RECENT_ITEMS = 20
 RECENT_QUERIES = 5
 CART_ITEMS = 50
-REMEMBERED_EVENTS = 1_024
+KEPT_VISITS = 8
 TRAIL_LENGTH = 40
 NEIGHBOUR_SPAN_US = 60 * 60 * SECOND_US
 NEIGHBOURS_EACH_SIDE = {"view": 5, "purchase": 10}
@@ -87,7 +85,6 @@ class SessionState(msgspec.Struct, array_like=True):
     """What is remembered of a session to compute its next row."""
 
     clock: EntityClock = msgspec.field(default_factory=EntityClock)
-    seen: dict[int, int] = {}
     visits: list[Visit] = []
     items: dict[str, int] = {}
     categories: dict[str, str] = {}
@@ -108,22 +105,6 @@ class Pair(msgspec.Struct):
     kind: str
     time_us: int
     weight: int
-
-
-def is_repeated(state: SessionState, event: Interaction) -> bool:
-    """Tell whether this event id was among the last 1,024 of the session, and remember it."""
-    key = event.digest
-    if key in state.seen:
-        return True
-    if len(state.seen) >= REMEMBERED_EVENTS:
-        del state.seen[next(iter(state.seen))]
-    state.seen[key] = 1
-    return False
-
-
-def is_late(state: SessionState, event: Interaction) -> bool:
-    """Tell whether the event is older than the session's latest by more than the allowed lateness."""
-    return event.time_us < state.clock.latest_us - ALLOWED_LATENESS_US
 
 
 def fold(state: SessionState, event: Interaction) -> list[Pair]:
@@ -190,9 +171,11 @@ def _visit(state: SessionState, event: Interaction) -> None:
     for visit in state.visits:
         if visit.start_us - VISIT_GAP_US <= time_us <= visit.end_us + VISIT_GAP_US:
             new.absorb(visit)
-        elif visit.end_us >= state.clock.latest_us - ALLOWED_LATENESS_US - VISIT_GAP_US:
+        else:
             apart.append(visit)
     apart.append(new)
+    if len(apart) > KEPT_VISITS:
+        apart.remove(min(apart, key=lambda visit: visit.end_us))
     state.visits = apart
 
 
