@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStore
 
@@ -80,15 +81,11 @@ def test_the_asof_join_finds_what_feasts_own_join_finds(installation: Installati
     views = [store.get_feature_view(row_type.view) for row_type in (SessionFeatures, UserFeatures)]
     for view in views:
         view.ttl = ttl
-    seconds = range(1_000_000, 1_014_000, 70)
-    entity_rows = pd.DataFrame(
-        {
-            "session_id": [f"visit-{second % 21}" for second in seconds],
-            "user_id": [f"user-{second % 13}" for second in seconds],
-            EVENT_TIMESTAMP: pd.to_datetime(list(seconds), unit="s", utc=True).as_unit("us"),
-            "place": range(len(seconds)),
-        }
-    )
+    rows = pq.read_table(installation.history_dir / "session").to_pandas()
+    moments = [rows[EVENT_TIMESTAMP] + timedelta(microseconds=apart) for apart in (-1, 0, 1, 15 * 60 * 10**6)]
+    entity_rows = pd.concat([rows[["session_id"]].assign(event_timestamp=moment) for moment in moments])
+    entity_rows["user_id"] = [f"user-{place % 13}" for place in range(len(entity_rows))]
+    entity_rows["place"] = range(len(entity_rows))
     refs = ["session:views", "session:recent_items", "user:views_5m", "user:top_categories"]
     answers = [
         kind.get_historical_features(store.config, views, refs, entity_rows, store.registry, store.project, True)
@@ -100,7 +97,7 @@ def test_the_asof_join_finds_what_feasts_own_join_finds(installation: Installati
     found = [[[_plain(value) for value in row] for row in answer[columns].values.tolist()] for answer in answers]
     assert found[0] == found[1]
     nothing = sum(row[0] is None for row in found[0])
-    assert 0 < nothing < len(seconds)
+    assert 0 < nothing < len(entity_rows)
 
 
 def _plain(value: object) -> object:
