@@ -26,9 +26,17 @@ CREATE TABLE IF NOT EXISTS settled (key TEXT PRIMARY KEY, state BLOB NOT NULL) W
 CREATE TABLE IF NOT EXISTS recent (
   version INTEGER, key TEXT, state BLOB NOT NULL, PRIMARY KEY (version, key)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), settled INTEGER, latest INTEGER);
-INSERT OR IGNORE INTO progress VALUES (1, 0, 0);
+CREATE TABLE IF NOT EXISTS progress (
+  one INTEGER PRIMARY KEY CHECK (one = 1), settled INTEGER, latest INTEGER, layout TEXT
+);
+INSERT OR IGNORE INTO progress VALUES (1, 0, 0, NULL);
 """
+
+
+_ANEW = (
+    "To begin anew with what the event log still holds, move recovery/, state/ and history/ away, all three; "
+    "`liveshelf import` can load what the log no longer holds"
+)
 
 
 class LostState(RuntimeError):
@@ -56,7 +64,7 @@ class KeyedState(Generic[S]):
         self._live: dict[str, S] = {}
         self._touched: set[str] = set()
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _TABLES)
+        self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
         self._return_to(path, version)
         self._saved: dict[str, bytes] = dict(self._database.execute("SELECT key, state FROM settled"))
         self._saved.update(self._database.execute("SELECT key, state FROM recent ORDER BY version"))
@@ -116,15 +124,19 @@ class KeyedState(Generic[S]):
 
     def _return_to(self, path: Path, version: int) -> None:
         settled, latest = self._database.execute("SELECT settled, latest FROM progress").fetchone()
+        layout = str(msgspec.inspect.type_info(self._type))
+        (saved_layout,) = self._database.execute("SELECT layout FROM progress").fetchone()
         if version == 0:
             self._database.executescript("DELETE FROM settled; DELETE FROM recent;")
+        elif saved_layout != layout:
+            raise LostState(f"{path}: was saved by a version of Liveshelf whose {self._type.__name__} differs. {_ANEW}")
         elif not settled <= version <= latest:
             raise LostState(
                 f"{path}: must hold version {version}, which the recovery store names; got {settled} to {latest}. "
-                "Restore both from one backup, or remove both to read the event log again from its beginning"
+                f"Restore recovery/, state/ and history/ from one backup. {_ANEW}"
             )
         run = self._database.execute
         run("BEGIN")
         run("DELETE FROM recent WHERE version > ?", (version,))
-        run("UPDATE progress SET settled = min(settled, ?), latest = ?", (version, version))
+        run("UPDATE progress SET settled = min(settled, ?), latest = ?, layout = ?", (version, version, layout))
         run("COMMIT")

@@ -53,7 +53,7 @@ class _PartitionSource(StatefulSourcePartition):
     def next_batch(self) -> list[list[Arrival]]:
         try:
             entries = self._log.read(self._partition, self._progress.position, _BATCH)
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except redis.RedisError as error:
             _log.warning("event log: %s does not answer (%s); trying again", self._partition.name, type(error).__name__)
             self._awake = datetime.now(UTC) + _RETRY
             return []
@@ -90,7 +90,7 @@ class _PartitionSource(StatefulSourcePartition):
             if self._since_trim >= _TRIM_EVERY and self._partition.number == 0:
                 self._log.trim(self._retention_us, [CONSUMER])
                 self._since_trim = 0
-        except (redis.ConnectionError, redis.TimeoutError):
+        except redis.RedisError:
             _log.warning("event log: progress of %s not noted; the next snapshot will", self._partition.name)
 
 

@@ -23,13 +23,14 @@ from recommender.store import FeastFeatures
 _log = logging.getLogger(__name__)
 
 _outlive_redis = retry(
-    retry=retry_if_exception_type((redis.ConnectionError, redis.TimeoutError)),
+    retry=retry_if_exception_type(redis.RedisError),
     wait=wait_exponential(multiplier=0.1, max=2.0),
     stop=stop_after_delay(60),
     before_sleep=before_sleep_log(_log, logging.WARNING),
     reraise=True,
 )
-"""Writing again is safe: rows are absolute values. After a minute the flow gives up and is started anew."""
+"""Redis may be away, loading, read-only or full for a while. Writing again is safe: rows are absolute values. After a
+minute the flow gives up and is started anew."""
 
 
 class _OnlinePartition(StatelessSinkPartition):

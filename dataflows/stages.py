@@ -11,7 +11,7 @@ import msgspec
 from dataflows import metrics
 from dataflows.keyed_state import KeyedState
 from dataflows.sharding import Effects
-from recommender.events import CatalogueEvent
+from recommender.events import CatalogueEvent, StockChange
 from recommender.features import Interaction, category, intake, item_activity, item_catalogue, session, user
 from recommender.features.category import CategoryState
 from recommender.features.intake import IntakeState
@@ -22,7 +22,7 @@ from recommender.features.user import UserState
 
 
 class ItemFiled(msgspec.Struct):
-    """The catalogue has put an item into a category."""
+    """The catalogue has put an item into a category, or with an empty one into none."""
 
     item_id: str
     category: str
@@ -42,7 +42,7 @@ class IntakeStage:
     def process(self, values: Iterable[Any], states: KeyedState[IntakeState]) -> Effects:
         """Return each event once."""
         effects: Effects = []
-        for event in values:
+        for event in sorted(values, key=attrgetter("ingested_us", "number")):
             state = states.touch(event.session_id)
             if intake.is_repeated(state, event):
                 metrics.DUPLICATES.inc()
@@ -78,7 +78,9 @@ class CatalogueStage:
                 state = states.touch(value.item_id)
                 if item_catalogue.fold(state, value):
                     effects.append(item_catalogue.row(value.item_id, state))
-                    effects.append(ItemFiled(value.item_id, state.category, value.time_us))
+                    if not isinstance(value, StockChange):
+                        filed = "" if state.deleted else state.category
+                        effects.append(ItemFiled(value.item_id, filed, value.time_us))
         return effects
 
 
@@ -115,7 +117,7 @@ class SessionStage:
         The stage before has sorted the events by item, so they are put back into the order of the log.
         """
         effects: Effects = []
-        for event in sorted(values, key=attrgetter("number")):
+        for event in sorted(values, key=attrgetter("ingested_us", "number")):
             effects.append(event)
             if event.late:
                 continue
@@ -172,7 +174,8 @@ class ActivityStage:
                 item_activity.fold_pair(state, value)
                 changed[item_id] = state
                 continue
-            effects.extend(item_activity.file_under(state, item_id, value.category, value.time_us))
+            if value.category or isinstance(value, ItemFiled):
+                effects.extend(item_activity.file_under(state, item_id, value.category, value.time_us))
             if isinstance(value, Interaction):
                 item_activity.fold(state, value)
                 changed[item_id] = state

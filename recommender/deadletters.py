@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import redis
 
-MOST_LETTERS = 100_000
-MOST_PAYLOAD_BYTES = 65_536
+MOST_LETTERS = 50_000
+MOST_PAYLOAD_BYTES = 16_384
 _LETTERS = "liveshelf:deadletters:letters"
 _BY_TIME = "liveshelf:deadletters:by_time"
 
@@ -24,7 +24,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     """Where it came from: ``api``, or a partition of the event log and the position in it."""
     reason: str
     payload: str
-    """What came, as text; bytes that are not UTF-8 are escaped, more than 64 KiB are cut."""
+    """What came, as text; bytes that are not UTF-8 are escaped, more than 16 KiB are cut."""
     first_seen_at: float
     """[s since 1970 UTC]"""
 
@@ -42,7 +42,7 @@ def dead_letter(source: str, reason: str, payload: bytes, seen_at: float | None 
 
 
 class RedisDeadLetters:
-    """Dead letters in Redis; beyond 100,000 the oldest go."""
+    """Dead letters in Redis; beyond 50,000 the oldest go."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client

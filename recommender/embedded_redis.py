@@ -156,7 +156,7 @@ def answers(url: str) -> bool:
         return bool(client.ping())
     except redis.AuthenticationError:
         raise
-    except (redis.ConnectionError, redis.TimeoutError):  # BusyLoadingError is a ConnectionError
+    except redis.RedisError:  # away, loading, or unable to write
         return False
     finally:
         client.close()

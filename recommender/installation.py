@@ -13,6 +13,10 @@ import psutil
 from recommender.settings import DEFAULT_REDIS_URL, Settings
 
 
+class InstallationStopped(ConnectionError):
+    """The installation's own Redis does not run."""
+
+
 class RunRecord(msgspec.Struct):
     """What ``liveshelf up`` has started, as it wrote it down."""
 
@@ -68,11 +72,23 @@ class Installation:
 
 
 def resolve_redis_url(settings: Settings) -> str:
-    """Return the Redis to use: the one set, else the running installation's, else the one at the default port."""
+    """Return the Redis to use: the one set, else the running installation's, else the one at the default port.
+
+    Raises:
+        InstallationStopped: the data folder has an embedded Redis, which does not run; any other is a stranger.
+    """
     if settings.redis_url:
         return settings.redis_url
-    record = Installation(settings.data_dir).run_record()
-    return record.redis_url if record else DEFAULT_REDIS_URL
+    installation = Installation(settings.data_dir)
+    record = installation.run_record()
+    if record:
+        return record.redis_url
+    if installation.redis_dir.exists():
+        raise InstallationStopped(
+            f"Redis: the one of {installation.data_dir} must run; start it with `liveshelf up`, "
+            "or name another with LIVESHELF_REDIS_URL"
+        )
+    return DEFAULT_REDIS_URL
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:

@@ -25,7 +25,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=default_data_dir, description="the one folder of an installation")
     redis_url: str | None = Field(
-        default=None, description="an existing Redis; without it the embedded one of the data folder"
+        default=None,
+        pattern="^(redis|rediss|unix)://.",
+        description="an existing Redis; without it the embedded one of the data folder",
     )
     redis_fsync: Literal["always", "everysec"] = Field(
         default="always",

@@ -9,8 +9,8 @@ import msgspec
 from pydantic import TypeAdapter
 
 from recommender.events import AnyShopperEvent, ItemEvent
+from recommender.events.fields import IMPLICIT_SESSION_PREFIX
 from recommender.features import Interaction
-from recommender.features.interaction import IMPLICIT_SESSION_PREFIX
 
 
 class FieldRule(msgspec.Struct):

@@ -87,9 +87,13 @@ class Child:
 
     def start(self, now: float) -> None:
         """Start the process."""
-        self._process = _spawn(self.spec, self.log.path)
         self._started_at = now
         self.state = State.STARTING
+        try:
+            self._process = _spawn(self.spec, self.log.path)
+        except BlockingIOError:  # a child of the one before, such as a Redis that rewrites its file, may outlive it
+            self._process = None
+            self._bury("its data is still held by another process", now)
 
     def _advance_start(self, now: float) -> None:
         code = self._process.poll() if self._process else None

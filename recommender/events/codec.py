@@ -99,14 +99,20 @@ def explain(error: ValidationError) -> str:
 
 def explain_problem(problem: Any) -> str:
     """Return one of pydantic's error records as ``field: rule; got value``."""
+    if problem["type"] == "union_tag_not_found":
+        return "event.kind: Field required"
+    if problem["type"] == "union_tag_invalid":
+        return f"event.kind: must be one of {problem['ctx']['expected_tags']}; got {_shown(problem['ctx']['tag'])}"
     where = ".".join(str(part) for part in problem["loc"]) or "event"
     rule = problem["msg"].removeprefix("Value error, ")
     if problem["type"] in ("missing", "json_invalid"):
         return f"{where}: {rule}"
-    value = repr(problem["input"]) if not isinstance(problem["input"], dict) else "an object"
-    if len(value) > _VALUE_LENGTH:
-        value = value[: _VALUE_LENGTH - 1] + "…"
-    return f"{where}: {rule}; got {value}"
+    return f"{where}: {rule}; got {'an object' if isinstance(problem['input'], dict) else _shown(problem['input'])}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _VALUE_LENGTH else text[: _VALUE_LENGTH - 1] + "…"
 
 
 def utc_from_us(time_us: int) -> datetime:

@@ -5,18 +5,34 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, StringConstraints, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 ID_PATTERN = r"^[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
 """No control characters, no white space at either end."""
 
 CATEGORY_SEPARATOR = " > "
 
+IMPLICIT_SESSION_PREFIX = "user:"
+"""Begins the session id that stands for a known shopper's events without one."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _identifier(description: str) -> Any:
     return Field(min_length=1, max_length=128, pattern=ID_PATTERN, description=description)
+
+
+def _not_implicit(session_id: str) -> str:
+    if session_id.startswith(IMPLICIT_SESSION_PREFIX):
+        raise ValueError(f"must not begin with {IMPLICIT_SESSION_PREFIX!r}, which names the sessions of known users")
+    return session_id
 
 
 def _read_time(value: object, read: ValidatorFunctionWrapHandler) -> datetime:
@@ -34,7 +50,11 @@ def _read_time(value: object, read: ValidatorFunctionWrapHandler) -> datetime:
 
 EventId = Annotated[str, _identifier("unique per event; a retry carries the same one and counts once")]
 UserId = Annotated[str, _identifier("the shop's id of a known shopper")]
-SessionId = Annotated[str, _identifier("the shop's id of a visit or a device; enough for an anonymous shopper")]
+SessionId = Annotated[
+    str,
+    _identifier("the shop's id of a visit or a device; enough for an anonymous shopper; never begins with user:"),
+    AfterValidator(_not_implicit),
+]
 ItemId = Annotated[str, _identifier("the shop's id of an item")]
 OrderId = Annotated[str, _identifier("the shop's id of an order")]
 SlateId = Annotated[str, _identifier("the slate that the shopper saw, as the API named it")]

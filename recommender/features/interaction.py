@@ -16,8 +16,7 @@ from recommender.events import (
     SurveyAnswer,
     category_key,
 )
-
-IMPLICIT_SESSION_PREFIX = "user:"
+from recommender.events.fields import IMPLICIT_SESSION_PREFIX
 
 
 class Interaction(msgspec.Struct):

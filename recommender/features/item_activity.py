@@ -105,7 +105,7 @@ def fold_pair(state: ActivityState, pair: Pair) -> None:
 
 def file_under(state: ActivityState, item_id: str, category: str, time_us: int) -> list[CategoryEntry]:
     """Note the item's category; return the entries for categories that it has left by that."""
-    if not category or (time_us, category) < state.category:
+    if (time_us, category) < state.category:
         return []
     old = state.category[1]
     state.category = (time_us, category)

@@ -20,6 +20,7 @@ INTEREST = {"view": 1.0, "click": 1.0, "add_to_wishlist": 2.0, "add_to_cart": 3.
 TOP = 10
 _KEPT_KEYS = 64
 _KEPT_ORDERS = 64
+_MOST_CENTS = 2**63 - 1
 _PRICE_WEIGHT, _PRICE_SUM = "weight", "weighted log price"
 
 Score = Annotated[float, msgspec.Meta(ge=0)]
@@ -157,7 +158,8 @@ def _purchase(state: UserState, event: Interaction) -> None:
     if event.price_cents >= 0:
         value, orders = state.money.get(event.currency, (0, 0))
         is_new = _is_new(state.priced_orders, order)
-        state.money[event.currency] = (value + event.quantity * event.price_cents, orders + is_new)
+        value = min(value + event.quantity * event.price_cents, _MOST_CENTS)  # what a saved state can hold
+        state.money[event.currency] = (value, orders + is_new)
         state.currency = max(state.currency, (time_us, event.currency))
 
 

@@ -1,6 +1,6 @@
 """The history: everything accepted, as Parquet part-files that Feast's offline store, training and validation read."""
 
-from recommender.history.parts import HistoryWriter, ensure_tables, part_files, parts_glob
+from recommender.history.parts import ForeignHistory, HistoryWriter, ensure_tables, part_files, parts_glob
 from recommender.history.schema import (
     EVENT_TIMESTAMP,
     EVENTS,
@@ -14,6 +14,7 @@ __all__ = [
     "EVENTS",
     "EVENT_TIMESTAMP",
     "SCHEMAS",
+    "ForeignHistory",
     "HistoryWriter",
     "ensure_tables",
     "part_files",

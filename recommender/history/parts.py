@@ -7,6 +7,7 @@ come again. Small files are merged once they are well behind any snapshot that c
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -54,8 +55,15 @@ def ensure_tables(history_dir: Path) -> None:
 
 def _write(table: pa.Table, path: Path) -> None:
     beside = path.with_name(f".{path.name}.writing")
-    pq.write_table(table, beside, compression="zstd")
+    with beside.open("wb") as file:
+        pq.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
     beside.replace(path)
+
+
+class ForeignHistory(RuntimeError):
+    """The part-files do not go with the snapshot that the stream starts from."""
 
 
 class HistoryWriter:
@@ -65,6 +73,9 @@ class HistoryWriter:
         history_dir: folder of the history.
         writer: name of this writer, unique among those that run together, stable over restarts.
         last_number: number of the last part that counts; parts behind it are dropped.
+
+    Raises:
+        ForeignHistory: there are more parts behind it than a crash can leave.
     """
 
     def __init__(self, history_dir: Path, writer: str, last_number: int) -> None:
@@ -75,10 +86,21 @@ class HistoryWriter:
         self._events: list[Interaction] = []
         self._merged: dict[str, list[Path]] = {}
         ensure_tables(history_dir)
+        self._refuse_foreign_parts(last_number)
         for table in SCHEMAS:
             for path in self._own(table, _PART):
                 if not self._merged_until(table) < _last_number(path) <= last_number:
                     path.unlink()
+
+    def _refuse_foreign_parts(self, last_number: int) -> None:
+        """Refuse to go on from a snapshot far behind the parts: dropping them would destroy an earlier history."""
+        for table in SCHEMAS:
+            found = max(map(_last_number, [*self._own(table, _PART), *self._own(table, _MERGED)]), default=0)
+            if found > last_number + _SETTLED:
+                raise ForeignHistory(
+                    f"{self._dir / table}: must not go beyond part {last_number}, where the recovery store stands; "
+                    f"got part {found}. Restore recovery/ and state/ to go with it, or move history/ away"
+                )
 
     def add_row(self, row: FeatureRow) -> None:
         """Take a feature row for the next part."""

@@ -72,8 +72,10 @@ def by_category(table: ItemTable, categories: Mapping[str, float]) -> Candidates
     """Return the items in demand in some categories (category to weight, the strongest first)."""
     rows: list[Rows] = []
     scores: list[Scores] = []
-    strongest = next(iter(categories.values()), 1.0)
+    strongest = next(iter(categories.values()), 0.0)
     for category, weight in list(categories.items())[:CATEGORIES]:
+        if weight <= 0.0:  # looked at so long ago that nothing is left of it
+            break
         found = table.trending(category, CATEGORY_CANDIDATES)
         rows.append(found)
         scores.append(_by_rank(len(found)) * (weight / strongest))

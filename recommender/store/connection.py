@@ -8,6 +8,20 @@ from typing import Any
 from redis.asyncio.connection import SSLConnection as AsyncSSLConnection
 from redis.asyncio.connection import parse_url
 
+from recommender.installation import InstallationStopped, resolve_redis_url
+from recommender.settings import Settings
+
+STOPPED = "stopped:0"
+"""Stands for the Redis of a stopped installation: a store with it can be opened and applied, but not read."""
+
+
+def installation_connection(settings: Settings) -> str:
+    """Return the connection string of the installation's Redis, or ``STOPPED``."""
+    try:
+        return feast_connection_string(resolve_redis_url(settings))
+    except InstallationStopped:
+        return STOPPED
+
 
 def feast_connection_string(url: str) -> str:
     """Translate a ``redis://``, ``rediss://`` or ``unix://`` address to ``host:port,name=value,...``.

@@ -11,10 +11,10 @@ from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreCo
 from pydantic import Field, StrictStr
 
 from recommender.features import FeatureRow, ItemCatalogue
-from recommender.installation import resolve_redis_url
+from recommender.installation import InstallationStopped
 from recommender.settings import Settings
 from recommender.store.codec import RowCodec
-from recommender.store.connection import feast_connection_string
+from recommender.store.connection import STOPPED, installation_connection
 from recommender.store.newer import WRITE_IF_NEWER, Row, script_calls
 from recommender.store.wire import WireFormat
 
@@ -23,7 +23,7 @@ class LiveshelfOnlineStoreConfig(RedisOnlineStoreConfig):
     """Feast's Redis settings, whose connection is the installation's unless the file names one."""
 
     type: Literal["recommender.store.online.LiveshelfOnlineStore"] = "recommender.store.online.LiveshelfOnlineStore"
-    connection_string: StrictStr = Field(default_factory=lambda: feast_connection_string(resolve_redis_url(Settings())))
+    connection_string: StrictStr = Field(default_factory=lambda: installation_connection(Settings()))
 
 
 class LiveshelfOnlineStore(RedisOnlineStore):
@@ -115,6 +115,19 @@ class LiveshelfOnlineStore(RedisOnlineStore):
         """Return the ids of all items that have a row, sorted."""
         members = self._get_client(config.online_store).sscan_iter(item_index(config), count=10_000)
         return sorted({member.decode() for member in members})
+
+    def _get_client(self, online_store_config: Any) -> Any:
+        """Return the client of this process.
+
+        Raises:
+            InstallationStopped: the installation's own Redis does not run.
+        """
+        if online_store_config.connection_string == STOPPED:
+            raise InstallationStopped(
+                "feature store: the installation's Redis must run; start it with `liveshelf up`, "
+                "or name another with LIVESHELF_REDIS_URL"
+            )
+        return super()._get_client(online_store_config)
 
     async def _get_client_async(self, online_store_config: Any) -> Any:
         """Return a client of the running event loop; one made in another loop cannot be used in this."""

@@ -9,9 +9,9 @@ from feast import FeatureStore
 from feast.repo_config import load_repo_config
 
 from recommender.history import ensure_tables
-from recommender.installation import Installation, resolve_redis_url
+from recommender.installation import Installation
 from recommender.settings import Settings
-from recommender.store.connection import feast_connection_string
+from recommender.store.connection import installation_connection
 from recommender.store.declare import declare
 
 
@@ -31,7 +31,7 @@ def open_store(settings: Settings) -> FeatureStore:
     """Open the feature store that ``feature_store.yaml`` describes, at these settings' Redis and data folder."""
     folder = repository_dir()
     config = load_repo_config(folder, folder / "feature_store.yaml")
-    config.online_config.setdefault("connection_string", feast_connection_string(resolve_redis_url(settings)))
+    config.online_config.setdefault("connection_string", installation_connection(settings))
     config.registry_config.setdefault("path", str(Installation(settings.data_dir).registry_path))
     return FeatureStore(config=config)
 

@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recommender.features import ROW_TYPES
-from recommender.installation import Installation
+from recommender.installation import Installation, InstallationStopped
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
 from recommender.store.connection import feast_connection_string
@@ -117,3 +117,14 @@ def test_no_two_columns_of_an_entity_share_a_field_of_its_redis_hash() -> None:
         for column in row_type.columns()
     )
     assert max(fields.values()) == 1
+
+
+def test_the_store_of_a_stopped_installation_can_be_applied_but_is_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LIVESHELF_REDIS_URL", raising=False)
+    stopped = Settings(data_dir=tmp_path, redis_url=None)
+    Installation(tmp_path).redis_dir.mkdir()
+    apply(stopped)
+    with pytest.raises(InstallationStopped, match="start it with `liveshelf up`"):
+        FeastFeatures.open(stopped).item_ids()

@@ -13,9 +13,9 @@ BAD_EVENTS = [
     event(
         "unknown kind",
         view(kind="hover"),
-        f"event: Input tag 'hover' found using 'kind' does not match any of the expected tags: {KINDS}; got an object",
+        f"event.kind: must be one of {KINDS}; got 'hover'",
     ),
-    event("no kind", view(kind=None), "event: Unable to extract tag using discriminator 'kind'; got an object"),
+    event("no kind", view(kind=None), "event.kind: Field required"),
     event(
         "neither user nor session",
         view(user_id=None),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli import import_
-from cli.import_ import run
-from cli.supervision import ProcessSpec
+from cli.import_ import Feed, run
+from cli.load_display import LoadDisplay
+from cli.load_report import LoadReport
+from cli.supervision import ProcessSpec, StopRequest
 from recommender.embedded_redis import EmbeddedRedis, redis_of
+from recommender.eventlog import EventLog, LogRecord, Progress, open_event_log
 from recommender.history import part_files
 from recommender.installation import Installation, RunRecord
-from recommender.loaders import LoaderError
+from recommender.loaders import LoaderError, open_loader
 from recommender.settings import Settings
 from tests.integration.stream import Stream
 
@@ -71,6 +78,72 @@ def test_a_file_goes_into_a_stopped_installation_and_not_a_second_time_into_the_
             stream.kill()
     assert (code, summary["drained"], summary["accepted"]) == (0, True, 30)
     assert views_in(data_dir) == 50
+
+
+@contextmanager
+def live_traffic(log: EventLog) -> Iterator[None]:
+    """A shop that goes on selling: the stream reads all there is, and there is always something new."""
+    over = threading.Event()
+
+    def trade() -> None:
+        while not over.wait(0.01):
+            ends = log.ends()
+            log.append([LogRecord("shopper", f"live{n}", b"{}") for n in range(40)])
+            for partition, entries in ends.items():
+                log.commit("features", partition, Progress("0-1", entries))
+
+    thread = threading.Thread(target=trade)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_an_import_waits_for_its_own_events_and_not_for_live_traffic(tmp_path: Path, settings: Settings) -> None:
+    loader, log = open_loader("generic", generic(tmp_path)), open_event_log(settings)
+    stop = StopRequest()
+    too_late = threading.Timer(30, stop.ask)
+    too_late.start()
+    with LoadReport("generic", tmp_path, tmp_path) as report, LoadDisplay(loader, report) as display:
+        feed = Feed(loader, None, report, display, stop)
+        assert feed.read_ahead()
+        log.append([LogRecord("shopper", "before", b"{}")])
+        with live_traffic(log):
+            assert feed.run(log)
+            assert log.lag("features") > 0
+    too_late.cancel()
+    assert (report.accepted, feed.interrupted) == (50, False)
+
+
+def test_a_file_cut_short_is_appended_as_far_as_it_goes_and_told_before_the_waiting(
+    tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.csv.gz"
+    lines = "".join(f"{n},{n * 7919 % 10007},1,pv,{1511658000 + n}\n" for n in range(50_000))
+    path.write_bytes(gzip.compress(lines.encode())[:100_000])
+    loader, log = open_loader("taobao", path), open_event_log(settings)
+    stop = StopRequest()
+    stop_waiting = threading.Timer(2, stop.ask)  # nobody reads this log
+    with LoadReport("taobao", path, tmp_path) as report, LoadDisplay(loader, report) as display:
+        feed = Feed(loader, None, report, display, stop)
+        assert feed.read_ahead()
+        stop_waiting.start()
+        assert not feed.run(log)
+    assert feed.damaged
+    assert 1_000 < report.accepted == sum(log.ends().values()) < 50_000
+    assert "a.csv.gz: the gzip data ends too early" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [HEADER + REFUSED, "kind,event_time,prize\n", HEADER])
+def test_nothing_is_started_for_a_file_without_a_valid_event(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    _, summary = imported(capsys, tmp_path / "data", "generic", tmp_path / "a.csv", None)
+    assert summary["accepted"] == 0
+    assert not Installation(tmp_path / "data").redis_dir.exists()
 
 
 def test_nothing_is_started_for_a_file_that_cannot_be_read(tmp_path: Path) -> None:

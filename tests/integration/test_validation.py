@@ -141,7 +141,7 @@ FAULTS = {
         with_value("payload", "{}", row=2),
         "expect_column_values_to_be_null",
         "problem(payload)",
-        "event: Unable to extract tag using discriminator 'kind'; got an object",
+        "event.kind: Field required",
     ),
     "a negative price": (
         "events",

@@ -110,3 +110,13 @@ def test_feature_times_rise_with_every_event_whatever_the_event_times(offsets: l
         shown.append(session.row("s1", state).feature_time_us)
     assert shown == sorted(set(shown))
     assert shown[-1] - max(START + offset for offset in offsets) == len(offsets)
+
+
+def test_the_largest_values_that_an_event_may_hold_can_be_saved_however_often_they_come() -> None:
+    state = UserState()
+    for number in range(100):
+        event = Interaction(f"e{number}", "purchase", START + number, "s1", "u1", "i1", order_id=f"o{number}")
+        event.price_cents, event.quantity, event.currency = 10**12, 1_000_000, "EUR"
+        user.fold(state, event)
+    saved = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=UserState)
+    assert user.row("u1", saved) == user.row("u1", state)

@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.features import CategoryTrend
-from recommender.history import HistoryWriter, part_files
+from recommender.history import ForeignHistory, HistoryWriter, part_files
 
 
 def row(number: int) -> CategoryTrend:
@@ -59,3 +60,14 @@ def test_a_folder_without_rows_reads_as_an_empty_table(tmp_path: Path) -> None:
     HistoryWriter(tmp_path, "0", 0)
     assert pq.read_table(tmp_path / "events").num_rows == 0
     assert part_files(tmp_path, "events") == []
+
+
+def test_a_writer_that_starts_far_behind_the_parts_refuses_and_drops_nothing(tmp_path: Path) -> None:
+    writer = HistoryWriter(tmp_path, "0", 0)
+    for number in range(100):
+        writer.add_row(row(number))
+        writer.flush()
+    held = categories(tmp_path)
+    with pytest.raises(ForeignHistory, match="must not go beyond part 0, .*; got part 100"):
+        HistoryWriter(tmp_path, "0", 0)
+    assert categories(tmp_path) == held

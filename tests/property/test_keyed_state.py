@@ -62,3 +62,16 @@ def test_a_version_that_the_file_does_not_hold_is_refused(tmp_path: Path) -> Non
     states.close()
     with pytest.raises(LostState, match="must hold version 7, which the recovery store names; got 0 to 1"):
         KeyedState(tmp_path / "shard.sqlite3", Tally, 7)
+
+
+class OtherTally(msgspec.Struct):
+    total: float = 0.0
+
+
+def test_a_state_of_another_layout_is_refused_by_name(tmp_path: Path) -> None:
+    states = KeyedState(tmp_path / "shard.sqlite3", Tally, 0)
+    states.touch("a")
+    version = states.snapshot()
+    states.close()
+    with pytest.raises(LostState, match="was saved by a version of Liveshelf whose OtherTally differs"):
+        KeyedState(tmp_path / "shard.sqlite3", OtherTally, version)

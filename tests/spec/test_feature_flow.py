@@ -17,6 +17,7 @@ from dataflows.stages import CatalogueStage, IntakeStage, SessionStage
 from recommender.eventlog import LogEntry, Partition
 from recommender.events import AnyEvent, View, encode_event
 from recommender.features import Interaction, SessionFeatures
+from recommender.features.item_activity import ActivityState, category_entries, file_under
 from recommender.features.session import Pair
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -70,3 +71,11 @@ def test_an_event_half_an_hour_behind_its_session_is_late_and_moves_nothing(tmp_
 def test_a_repeated_event_counts_once_whatever_else_it_says(tmp_path: Path) -> None:
     effects = sessions(tmp_path, [view(1, 0, "i1"), view(1, 0, "i1"), view(1, 1, "i2")])
     assert [effect.item_id for effect in effects if isinstance(effect, Interaction)] == ["i1"]
+
+
+def test_an_item_that_loses_its_category_leaves_the_trends_of_all_its_levels() -> None:
+    state = ActivityState()
+    assert file_under(state, "i1", "Shoes > Boots", 1) == []
+    left = file_under(state, "i1", "", 2)
+    assert [(entry.category, entry.left) for entry in left] == [("Shoes", True), ("Shoes > Boots", True)]
+    assert category_entries(state, "i1") == []

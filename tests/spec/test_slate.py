@@ -204,3 +204,10 @@ def test_unknown_items_and_categories_are_told_apart_from_empty_ones() -> None:
 
 def test_an_empty_shop_gives_an_empty_slate() -> None:
     assert slate(SlateRequest(Surface.HOME, 5), table=ItemTable())[0] == []
+
+
+def test_a_shopper_who_returns_after_years_is_served_by_what_is_seen_now() -> None:
+    returned = session([("boot", ""), ("sandal", "Shoes > Sandals")])
+    returned.recent_item_at_ms[1] -= 3 * 365 * 86_400_000
+    names, _ = slate(SlateRequest(Surface.HOME, 3), returned)
+    assert len(names) == 3
