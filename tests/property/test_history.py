@@ -68,6 +68,6 @@ def test_a_writer_that_starts_far_behind_the_parts_refuses_and_drops_nothing(tmp
         writer.add_row(row(number))
         writer.flush()
     held = categories(tmp_path)
-    with pytest.raises(ForeignHistory, match="must not go beyond part 0, .*; got part 100"):
+    with pytest.raises(ForeignHistory, match=r"must not go beyond part 0, .*; got part 100"):
         HistoryWriter(tmp_path, "0", 0)
     assert categories(tmp_path) == held
