@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import orjson
@@ -53,6 +54,7 @@ def run(data_dir: Path | None, dataset: str, file: Path, limit: int | None, as_j
             with LoadDisplay(loader, report) as display:
                 feed = Feed(loader, limit, report, display, stop)
                 drained = _import(settings, installation, feed)
+                code = FAILED if feed.damaged else DONE
         except (LoaderError, LogUnavailable, Problem) as error:
             code = tell(error) or FAILED
         summary = report.summary() | {"drained": drained}
@@ -80,24 +82,40 @@ class Feed:
         self._loader = loader
         self._limit = limit
         self._report = report
+        self._batches = self._read_batches()
         self.display = display
         self.stop = stop
         self.interrupted = False
         """Whether it ended before its time because it was asked to."""
+        self.damaged = False
+        """Whether a file could not be read to its end."""
 
-    def run(self, log: EventLog) -> bool:
-        """Append all that is valid; return whether the stream has read the log to its end.
+    def read_ahead(self) -> bool:
+        """Read as far as the first valid events; return whether there are any to append.
 
         Raises:
-            LoaderError: a file cannot be read on; what stood before has been appended and read.
+            LoaderError: a file cannot be read that far.
+        """
+        first = next(self._batches, None)
+        if first is None or self.interrupted:
+            return False
+        self._batches = chain([first], self._batches)
+        return True
+
+    def run(self, log: EventLog) -> bool:
+        """Append all that is valid; return whether the stream has read it.
+
+        A file that cannot be read on is told; what stood before is appended and waited for nevertheless.
+
+        Raises:
             LogUnavailable: the log has not answered for a minute.
             Problem: the stream does not get on.
         """
         try:
             self._append_all(log)
-        except LoaderError:
-            self._wait(log, most=0)
-            raise
+        except LoaderError as error:
+            self.damaged = True
+            tell(error)
         return self._wait(log, most=0)
 
     def _append_all(self, log: EventLog) -> None:
@@ -108,7 +126,7 @@ class Feed:
             reraise=True,
         ).wraps(log.append)  # the ids make it safe: what got through twice is counted once
         appended = 0
-        for batch in self._batches():
+        for batch in self._batches:
             append([record for _, record in batch])
             for loaded, _ in batch:
                 self._report.settle(loaded, None)
@@ -116,16 +134,16 @@ class Feed:
             if appended >= _MOST_WAITING // 2:
                 self._wait(log, most=_MOST_WAITING // 2)
                 appended = 0
-            if self.stop.wanted:
-                self.interrupted = True
-                return
 
-    def _batches(self) -> Iterator[list[tuple[LoadedEvent, LogRecord]]]:
+    def _read_batches(self) -> Iterator[list[tuple[LoadedEvent, LogRecord]]]:
         batch: list[tuple[LoadedEvent, LogRecord]] = []
         now = datetime.now(UTC)
         try:
             for loaded in limited(iter(self._loader), self._limit):
                 self.display.update()
+                if self.stop.wanted:
+                    self.interrupted = True
+                    break
                 if not self._report.read(loaded) or not isinstance(loaded, LoadedEvent):
                     continue
                 try:
@@ -139,13 +157,19 @@ class Feed:
                     yield batch
                     batch, now = [], datetime.now(UTC)
         except LoaderError:
-            yield batch  # what stood before the damage is whole
+            if batch:
+                yield batch  # what stood before the damage is whole
             raise
-        yield batch
+        if batch:
+            yield batch
 
     def _wait(self, log: EventLog, most: int) -> bool:
-        """Wait until no more than ``most`` events are unread; return whether it came so."""
-        least, moved_at = log.lag(_CONSUMER), time.monotonic()
+        """Wait until no more than ``most`` of the events now in the log are unread; return whether it came so.
+
+        What others append meanwhile is not waited for, or live traffic would keep it from ever ending.
+        """
+        ends = log.ends()
+        least, moved_at = log.lag(_CONSUMER, ends), time.monotonic()
         waiting = least
         while waiting > most:
             if self.stop.wanted:
@@ -155,13 +179,15 @@ class Feed:
                 raise Problem(f"import: the stream has read nothing for {_STANDSTILL_S:.0f} s; got {waiting} unread")
             self.display.update(f"{waiting:,} unread")
             time.sleep(_LOOK_EVERY_S)
-            waiting = log.lag(_CONSUMER)
+            waiting = log.lag(_CONSUMER, ends)
             if waiting < least:
                 least, moved_at = waiting, time.monotonic()
         return True
 
 
 def _import(settings: Settings, installation: Installation, feed: Feed) -> bool:
+    if not feed.read_ahead():
+        return not feed.interrupted
     with ExitStack() as stack:
         runs = installation.run_record() is not None
         if settings.redis_url and not runs:

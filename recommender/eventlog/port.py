@@ -7,7 +7,7 @@ one key keep their order; a topic is split into partitions by key.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from recommender.events import AnyEvent, CatalogueEvent, encode_event
@@ -99,8 +99,16 @@ class EventLog(Protocol):
     def commit(self, consumer: str, partition: Partition, progress: Progress) -> None:
         """Note how far a consumer has come."""
 
-    def lag(self, consumer: str) -> int:
-        """Return how many entries the consumer has not yet completed [count]."""
+    def ends(self) -> dict[Partition, int]:
+        """Return how many entries each partition ever got; those that were dropped since count too [count]."""
+
+    def lag(self, consumer: str, until: Mapping[Partition, int] | None = None) -> int:
+        """Return how many entries the consumer has not yet completed [count].
+
+        Args:
+            consumer: whose progress.
+            until: an earlier answer of ``ends``, to leave out what was appended since.
+        """
 
     def trim(self, retention_us: int, consumers: Sequence[str]) -> int:
         """Drop entries older than the retention which all consumers have completed; return how many."""

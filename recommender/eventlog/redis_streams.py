@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
@@ -105,18 +105,20 @@ class RedisEventLog:
         """Note how far a consumer has come."""
         self._redis.hset(_progress(consumer), partition.name, f"{progress.position} {progress.entries}")
 
-    def lag(self, consumer: str) -> int:
-        """Return how many entries the consumer has not yet completed."""
+    def ends(self) -> dict[Partition, int]:
+        """Return how many entries each partition ever got."""
         partitions = self.partitions()
         with self._redis.pipeline(transaction=False) as pipeline:
             for partition in partitions:
                 pipeline.get(_appended(partition))
-            pipeline.hgetall(_progress(consumer))
-            *appended, done = pipeline.execute()
-        return sum(
-            max(0, int(count or 0) - _parse(done.get(partition.name.encode())).entries)
-            for partition, count in zip(partitions, appended, strict=True)
-        )
+            counts = pipeline.execute()
+        return {partition: int(count or 0) for partition, count in zip(partitions, counts, strict=True)}
+
+    def lag(self, consumer: str, until: Mapping[Partition, int] | None = None) -> int:
+        """Return how many entries the consumer has not yet completed."""
+        ends = self.ends() if until is None else until
+        done = self._redis.hgetall(_progress(consumer))
+        return sum(max(0, end - _parse(done.get(partition.name.encode())).entries) for partition, end in ends.items())
 
     def trim(self, retention_us: int, consumers: Sequence[str]) -> int:
         """Drop old entries which all consumers have completed."""

@@ -19,6 +19,7 @@ from recommender.eventlog import (
     partition_of,
 )
 from recommender.settings import Settings
+from tests.integration.stream import eventually
 
 
 @pytest.fixture
@@ -70,6 +71,29 @@ def test_the_lag_counts_what_a_consumer_has_not_completed(log: EventLog) -> None
     log.commit("features", partition, Progress(entries[-1].position, 6))
     assert log.lag("features") == 4
     assert log.lag("another") == 10
+
+
+def test_the_ends_count_every_entry_a_partition_ever_got(log: EventLog) -> None:
+    assert log.ends() == dict.fromkeys(log.partitions(), 0)
+    log.append(records(10, key="u1"))
+    partition = next(p for p in log.partitions() if p.name == f"shopper-{partition_of('u1', 4)}")
+    log.commit("features", partition, Progress(log.read(partition, "", 100)[-1].position, 10))
+    eventually(lambda: log.trim(0, ["features"]) > 0, 10)  # the clock must pass the entries' millisecond
+    log.append(records(3, key="u1"))
+    assert log.ends() == dict.fromkeys(log.partitions(), 0) | {partition: 13}
+
+
+def test_the_lag_until_earlier_ends_leaves_out_what_was_appended_since(log: EventLog) -> None:
+    log.append(records(10, key="u1"))
+    partition = next(p for p in log.partitions() if p.name == f"shopper-{partition_of('u1', 4)}")
+    ends = log.ends()
+    log.append(records(5, key="u1") + records(5, topic="catalogue"))
+    assert (log.lag("features", ends), log.lag("features")) == (10, 20)
+    entries = log.read(partition, "", 100)
+    log.commit("features", partition, Progress(entries[7].position, 8))
+    assert (log.lag("features", ends), log.lag("features")) == (2, 12)
+    log.commit("features", partition, Progress(entries[11].position, 12))
+    assert (log.lag("features", ends), log.lag("features")) == (0, 8)
 
 
 def test_trimming_never_drops_what_a_consumer_has_not_completed(log: EventLog) -> None:
