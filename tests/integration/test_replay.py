@@ -321,8 +321,12 @@ def test_events_come_as_far_apart_as_the_speed_says(stub: Stub, replay: Callable
     assert 0.55 < arrivals[-1] - arrivals[0] < 3
 
 
-def test_ctrl_c_ends_with_the_summary_so_far(stub: Stub, tmp_path: Path) -> None:
-    path = taobao(tmp_path / "a.csv", 10)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_with_the_summary_and_the_rejects_so_far(
+    stub: Stub, tmp_path: Path, number: signal.Signals
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("1,2,3,what,1511658000\n" + taobao(path, 10).read_text())
     two_sent = threading.Event()
 
     def note(events: list[Event]) -> Answer:
@@ -331,11 +335,13 @@ def test_ctrl_c_ends_with_the_summary_so_far(stub: Stub, tmp_path: Path) -> None
         return judged(events)
 
     stub.answer = note
-    command = [sys.executable, "-m", "cli.main", "replay", "taobao", str(path), "--url", stub.url, "--speed", "2"]
+    # Where the tests themselves run in the background, their children ignore Ctrl-C unless told otherwise.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from cli.main import main; main()"
+    command = [sys.executable, "-c", heeding, "replay", "taobao", str(path), "--url", stub.url, "--speed", "2"]
     env = os.environ | {"LIVESHELF_DATA_DIR": str(tmp_path / "data")}
     with subprocess.Popen([*command, "--json"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert two_sent.wait(60)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert err == b""
@@ -343,3 +349,4 @@ def test_ctrl_c_ends_with_the_summary_so_far(stub: Stub, tmp_path: Path) -> None
     assert summary["interrupted"] is True
     assert summary["accepted"] in (1, 2)
     assert summary["sent"] == summary["accepted"] + summary["rejected"]
+    assert [json.loads(line)["line_number"] for line in Path(summary["rejects_file"]).read_text().splitlines()] == [1]
