@@ -220,9 +220,10 @@ def _run_with_stream(settings: Settings, installation: Installation, redis_url: 
 
 @contextmanager
 def interrupt_asks(stop: StopRequest) -> Iterator[None]:
-    """Let Ctrl-C ask to stop, for the while."""
-    before = signal.signal(signal.SIGINT, stop.ask)
+    """Let Ctrl-C and SIGTERM ask to stop, for the while."""
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

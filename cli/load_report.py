@@ -61,8 +61,12 @@ class LoadReport:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._rejects is not None:
-            self._rejects.close()
+        if self._rejects is None or self.rejects_path is None:
+            return
+        self._rejects.close()
+        if self.rejects_path.stat().st_size == 0:  # interrupted, or the disk is full
+            self.rejects_path.unlink()
+            self.rejects_path = None
 
     def read(self, loaded: Loaded) -> bool:
         """Note that a row was read; return whether it is an event, which is yet to be sent."""
@@ -103,7 +107,7 @@ class LoadReport:
         while True:
             path = self._rejects_dir / (f"{stem}.jsonl" if number == 1 else f"{stem}-{number}.jsonl")
             try:
-                file = path.open("x", encoding="utf-8")
+                file = path.open("x", encoding="utf-8", buffering=1)  # line by line: a kill leaves what was refused
             except FileExistsError:
                 number += 1
                 continue

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -86,7 +88,7 @@ def run(dataset: str, file: Path, url: str, speed: str, limit: int | None, as_js
     loader = open_loader(dataset, file)
     rejects_dir = Installation(read_settings().data_dir).rejects_dir
     code = DONE
-    with LoadReport(dataset, file, rejects_dir) as report:
+    with LoadReport(dataset, file, rejects_dir) as report, sigterm_interrupts():
         try:
             with EventSender(url) as sender, LoadDisplay(loader, report) as display:
                 _replay(loader, limit, Pace(factor) if factor else None, Batches(sender, report), report, display)
@@ -119,6 +121,16 @@ def _replay(
         batches.flush()  # what stood before the damage is whole
         raise
     batches.flush()
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, for the while."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def speed_factor(speed: str) -> float | None:

@@ -71,6 +71,20 @@ def test_two_loads_in_one_second_keep_their_rejects_apart(tmp_path: Path) -> Non
     assert len(paths) == 3
 
 
+def test_a_rejected_row_is_in_its_file_before_the_load_ends(tmp_path: Path) -> None:
+    with LoadReport("taobao", Path("a.csv"), tmp_path) as report:
+        report.settle(event(7), "a: b")
+        assert report.rejects_path is not None
+        assert json.loads(report.rejects_path.read_text())["line_number"] == 7
+
+
+def test_a_file_of_rejects_that_stayed_empty_is_removed(tmp_path: Path) -> None:
+    with pytest.raises(TypeError), LoadReport("taobao", Path("a.csv"), tmp_path) as report:
+        report.settle(LoadedEvent("a.csv", 1, {"event_id": object()}), "a: b")  # cannot be written
+    assert list(tmp_path.iterdir()) == []
+    assert report.summary()["rejects_file"] is None
+
+
 def test_a_rejected_row_that_is_not_ascii_is_kept_readable(tmp_path: Path) -> None:
     with LoadReport("taobao", Path("a.csv"), tmp_path) as report:
         report.read(BadRow("a.csv", 2, "row: bad", "café \\udcff"))
