@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
 
 from api import errors, health, ingest, slates
 from api.backend import Backend
@@ -47,5 +48,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestTimer, metrics=metrics)
     for part in (ingest, slates, health):
         app.include_router(part.router)
+    app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app

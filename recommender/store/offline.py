@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal
 
 import ibis
@@ -13,6 +14,9 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.repo_config import RepoConfig
 
 from recommender.history import EVENT_TIMESTAMP
+
+# Ibis calls what this version of DuckDB is about to rename; a user of a command can do nothing about it.
+warnings.filterwarnings("ignore", message=".*fetch_arrow_table", category=DeprecationWarning)
 
 _ROW_TIME = "row_event_timestamp"
 
