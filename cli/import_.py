@@ -14,8 +14,8 @@ from pathlib import Path
 import orjson
 import tenacity
 
-from cli.load_display import LoadDisplay, show_summary
-from cli.load_report import LoadReport, limited
+from cli.load_display import LoadDisplay, conclude
+from cli.load_report import DONE, FAILED, INTERRUPTED, LoadReport, limited
 from cli.problem import Problem, read_settings, tell
 from cli.processes import API, service_processes
 from cli.supervision import StopRequest, Supervisor
@@ -27,9 +27,6 @@ from recommender.folder_lock import lock_folder
 from recommender.installation import Installation
 from recommender.loaders import LoadedEvent, Loader, LoaderError, open_loader
 from recommender.settings import Settings
-
-DONE, FAILED, INTERRUPTED = 0, 1, 130
-"""Exit codes."""
 
 _CONSUMER = "features"
 _PURPOSE = "liveshelf import"
@@ -57,12 +54,9 @@ def run(data_dir: Path | None, dataset: str, file: Path, limit: int | None, as_j
                 code = FAILED if feed.damaged else DONE
         except (LoaderError, LogUnavailable, Problem) as error:
             code = tell(error) or FAILED
-        summary = report.summary() | {"drained": drained}
-    if code == DONE and feed.interrupted:
-        code = INTERRUPTED
-        summary["interrupted"] = True
-    show_summary(summary, as_json)
-    return code
+        if code == DONE and feed.interrupted:
+            code = INTERRUPTED
+    return conclude(report, code, as_json, drained)
 
 
 class Feed:

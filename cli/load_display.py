@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from types import TracebackType
 from typing import Any
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.load_report import LoadReport
+from cli.load_report import DONE, FAILED, INTERRUPTED, LoadReport
 from recommender.loaders import Loader
 
 _PLAIN_INTERVAL_S = 10.0
@@ -71,11 +72,32 @@ class LoadDisplay:
         self._console.print(f"{self._loader.dataset}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def show_summary(summary: dict[str, Any], as_json: bool) -> None:
-    """Print a summary: one JSON object, or a table for people."""
+def conclude(report: LoadReport, code: int, as_json: bool, drained: bool | None = None) -> int:
+    """Print the summary of a load; return its exit code, which is a failure when every row was refused.
+
+    Args:
+        report: what became of the rows.
+        code: how the load itself has ended.
+        as_json: whether the summary is one JSON object, rather than a table for people.
+        drained: whether the stream has read all of it; None where nobody waited for that.
+    """
+    summary = report.summary()
+    if drained is not None:
+        summary["drained"] = drained
+    if code == INTERRUPTED:
+        summary["interrupted"] = True
     if as_json:
         print(json.dumps(summary))
-        return
+    elif code != FAILED or summary["sent"] or summary["catalogue"]["sent"]:  # no zeros after an error
+        _show_table(summary)
+    refused_all = report.refused_all()
+    if code == DONE and refused_all:
+        print(f"liveshelf: {refused_all}", file=sys.stderr)
+        return FAILED
+    return code
+
+
+def _show_table(summary: dict[str, Any]) -> None:
     console = Console()
     table = Table("", "", title=f"{summary['dataset']}: {summary['file']}", title_justify="left", show_header=False)
     for name in ("rows", "sent", "accepted", "rejected", "bad_rows"):

@@ -13,6 +13,8 @@ from typing import Any, TextIO
 
 from recommender.loaders import BadRow, Loaded, LoadedEvent
 
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+"""Exit codes of a load."""
 MOST_REASONS = 200
 OTHER_REASONS = "other reasons"
 _VALUE = re.compile(r"; got .*?(?= \| [\w.]+: | \| and \d+ more$|$)", re.DOTALL)
@@ -113,6 +115,14 @@ class LoadReport:
                 continue
             self.rejects_path = path
             return file
+
+    def refused_all(self) -> str:
+        """Return one line about a load of which nothing was accepted; empty when something was, or nothing was sent."""
+        if self.accepted or self.catalogue_accepted or not self.reasons:
+            return ""
+        rejected = self.rejected + self.catalogue_rejected
+        reason, count = self.reasons.most_common(1)[0]
+        return f"{self._file}: at least one row must be accepted; got {rejected:,} rejected ({count:,} x {reason})"
 
     def summary(self) -> dict[str, Any]:
         """Return the counts. Rows that were read but not yet settled are in ``rows`` alone."""

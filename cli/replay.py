@@ -13,14 +13,11 @@ from pathlib import Path
 import orjson
 
 from cli.event_sender import ApiRefused, ApiUnavailable, EventSender
-from cli.load_display import LoadDisplay, show_summary
-from cli.load_report import LoadReport, limited
+from cli.load_display import LoadDisplay, conclude
+from cli.load_report import DONE, FAILED, INTERRUPTED, LoadReport, limited
 from cli.problem import WRONG_USE, Problem, read_settings, tell
 from recommender.installation import Installation
 from recommender.loaders import LoadedEvent, Loader, LoaderError, open_loader
-
-DONE, FAILED, INTERRUPTED = 0, 1, 130
-"""Exit codes."""
 
 MOST_EVENTS = 1_000
 MOST_BYTES = 1_000_000
@@ -96,11 +93,7 @@ def run(dataset: str, file: Path, url: str, speed: str, limit: int | None, as_js
             code = tell(error) or FAILED
         except KeyboardInterrupt:
             code = INTERRUPTED
-        summary = report.summary()
-    if code == INTERRUPTED:
-        summary["interrupted"] = True
-    show_summary(summary, as_json)
-    return code
+    return conclude(report, code, as_json)
 
 
 def _replay(

@@ -170,9 +170,33 @@ def test_refused_rows_are_counted_by_rule_and_kept_with_line_and_reason(
 def test_a_batch_of_which_nothing_is_accepted_is_counted_too(
     stub: Stub, replay: Callable[..., Any], tmp_path: Path
 ) -> None:
+    stub.answer = lambda events: judged(events, lambda event: "event: must not be" if len(stub.batches) < 2 else None)
+    code, summary = replay("taobao", taobao(tmp_path / "a.csv", 1_001))
+    assert (code, summary["accepted"], summary["rejected"]) == (0, 1, 1_000)
+
+
+def test_a_load_of_which_nothing_is_accepted_has_failed_and_says_why(
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIVESHELF_DATA_DIR", str(tmp_path / "data"))
     stub.answer = lambda events: judged(events, lambda event: "event: must not be; got 1")
-    code, summary = replay("taobao", taobao(tmp_path / "a.csv", 3))
-    assert (code, summary["accepted"], summary["rejected"]) == (0, 0, 3)
+    path = taobao(tmp_path / "a.csv", 3)
+    assert run("taobao", path, stub.url, "max", None, as_json=False) == 1
+    out, err = capsys.readouterr()
+    assert "rejected rows: " in out
+    assert err == f"liveshelf: {path}: at least one row must be accepted; got 3 rejected (3 x event: must not be)\n"
+
+
+def test_an_error_before_anything_was_sent_is_told_without_a_table_of_zeros(
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIVESHELF_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "a.csv").write_text("kind,event_time,prize\n")
+    assert run("generic", tmp_path / "a.csv", stub.url, "max", None, as_json=False) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "each column must be named as an event field" in err
 
 
 def test_catalogue_events_go_first_and_are_counted_apart(
@@ -336,7 +360,9 @@ def test_a_signal_ends_with_the_summary_and_the_rejects_so_far(
 
     stub.answer = note
     # Where the tests themselves run in the background, their children ignore Ctrl-C unless told otherwise.
-    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from cli.main import main; main()"
+    heeding = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from cli.main import main; main()"
+    )
     command = [sys.executable, "-c", heeding, "replay", "taobao", str(path), "--url", stub.url, "--speed", "2"]
     env = os.environ | {"LIVESHELF_DATA_DIR": str(tmp_path / "data")}
     with subprocess.Popen([*command, "--json"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

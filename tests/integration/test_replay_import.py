@@ -136,13 +136,13 @@ def test_a_file_cut_short_is_appended_as_far_as_it_goes_and_told_before_the_wait
     assert "a.csv.gz: the gzip data ends too early" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [HEADER + REFUSED, "kind,event_time,prize\n", HEADER])
+@pytest.mark.parametrize(("content", "exit_code"), [(HEADER + REFUSED, 1), ("kind,event_time,prize\n", 1), (HEADER, 0)])
 def test_nothing_is_started_for_a_file_without_a_valid_event(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, exit_code: int
 ) -> None:
     (tmp_path / "a.csv").write_text(content)
-    _, summary = imported(capsys, tmp_path / "data", "generic", tmp_path / "a.csv", None)
-    assert summary["accepted"] == 0
+    code, summary = imported(capsys, tmp_path / "data", "generic", tmp_path / "a.csv", None)
+    assert (code, summary["accepted"]) == (exit_code, 0)
     assert not Installation(tmp_path / "data").redis_dir.exists()
 
 
