@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ _TIMEOUT_S = 30.0
 _GIVE_UP_AFTER_S = 60.0
 _LONGEST_WAIT_S = 5.0
 _TEXT_LENGTH = 300
+_SAY_EVERY_S = 10.0
 
 
 class ApiUnavailable(RuntimeError):
@@ -35,17 +37,21 @@ class EventSender:
 
     Args:
         url: address of the API, such as ``http://127.0.0.1:8000``.
+        say: takes one line when the API cannot be reached or is busy, and again every ten seconds of that.
         give_up_after_s: for how long an unreachable or busy API is tried again.
     """
 
-    def __init__(self, url: str, give_up_after_s: float = _GIVE_UP_AFTER_S) -> None:
+    def __init__(self, url: str, say: Callable[[str], None], give_up_after_s: float = _GIVE_UP_AFTER_S) -> None:
         self._url = f"{url.rstrip('/')}/v1/events"
+        self._say = say
+        self._said_at = -_SAY_EVERY_S
         self._give_up_after_s = give_up_after_s
         self._client = httpx.Client(timeout=_TIMEOUT_S, headers={"content-type": "application/json"})
         self._again = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_may_pass),
             wait=tenacity.wait_exponential(multiplier=0.1, max=_LONGEST_WAIT_S) + tenacity.wait_random(0, 0.1),
             stop=tenacity.stop_after_delay(give_up_after_s),
+            before_sleep=self._say_again,
             reraise=True,
         )
 
@@ -71,10 +77,8 @@ class EventSender:
             response = self._again(self._post, payloads)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise ApiRefused(f"url: must be an address such as http://127.0.0.1:8000; {error}") from None
-        except httpx.TransportError as error:
-            raise self._unavailable(f"{type(error).__name__}: {error}") from None
-        except _Busy as error:
-            raise self._unavailable(str(error)) from None
+        except (httpx.TransportError, _Busy) as error:
+            raise self._unavailable(_cause(error)) from None
         if response.status_code == _TOO_LARGE:
             if len(payloads) == 1:
                 return [f"event: too large for the API; got {len(payloads[0])} bytes"]
@@ -87,6 +91,15 @@ class EventSender:
         if response.status_code in _TOO_BUSY:
             raise _Busy(f"status {response.status_code}: {response.text[:_TEXT_LENGTH]}")
         return response
+
+    def _say_again(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        now = time.monotonic()
+        if error is None or now - self._said_at < _SAY_EVERY_S:
+            return
+        self._said_at = now
+        until = time.localtime(time.time() + self._give_up_after_s - (now - state.start_time))
+        self._say(f"{self._url} {_trouble(error)}; tries again until {time.strftime('%H:%M:%S', until)}")
 
     def _unavailable(self, last: str) -> ApiUnavailable:
         return ApiUnavailable(f"{self._url}: must answer within {self._give_up_after_s:.0f} s; last: {last}")
@@ -106,6 +119,14 @@ class EventSender:
 
 def _may_pass(error: BaseException) -> bool:
     return isinstance(error, httpx.TransportError | _Busy) and not isinstance(error, httpx.UnsupportedProtocol)
+
+
+def _cause(error: BaseException) -> str:
+    return str(error) if isinstance(error, _Busy) else f"{type(error).__name__}: {error}"
+
+
+def _trouble(error: BaseException) -> str:
+    return f"{'is busy' if isinstance(error, _Busy) else 'does not answer'} ({_cause(error)})"
 
 
 def _error(result: dict[str, Any]) -> str | None:

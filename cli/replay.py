@@ -87,7 +87,7 @@ def run(dataset: str, file: Path, url: str, speed: str, limit: int | None, as_js
     code = DONE
     with LoadReport(dataset, file, rejects_dir) as report, sigterm_interrupts():
         try:
-            with EventSender(url) as sender, LoadDisplay(loader, report) as display:
+            with LoadDisplay(loader, report) as display, EventSender(url, display.say) as sender:
                 _replay(loader, limit, Pace(factor) if factor else None, Batches(sender, report), report, display)
         except (LoaderError, ApiUnavailable, ApiRefused) as error:
             code = tell(error) or FAILED

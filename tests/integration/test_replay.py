@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -240,7 +241,7 @@ def test_one_event_that_is_too_large_is_rejected_alone() -> None:
     server = Stub()
     server.answer = lambda events: (413, "too large")
     try:
-        with EventSender(server.url) as sender:
+        with EventSender(server.url, print) as sender:
             assert sender.send([b"{}", b"[1]"]) == [
                 "event: too large for the API; got 2 bytes",
                 "event: too large for the API; got 3 bytes",
@@ -278,7 +279,7 @@ def test_an_api_that_comes_up_late_gets_everything() -> None:
 
     late = threading.Timer(0.5, come_up)
     late.start()
-    with EventSender(f"http://127.0.0.1:{port}", give_up_after_s=20) as sender:
+    with EventSender(f"http://127.0.0.1:{port}", print, give_up_after_s=20) as sender:
         assert sender.send([b'{"event_id": "a"}']) == [None]
     servers[0].shutdown()
     late.join()
@@ -287,9 +288,23 @@ def test_an_api_that_comes_up_late_gets_everything() -> None:
 
 def test_an_api_that_never_answers_is_given_up_with_its_address() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    with EventSender(url, give_up_after_s=0.3) as sender, pytest.raises(ApiUnavailable) as error:
+    said: list[str] = []
+    with EventSender(url, said.append, give_up_after_s=0.3) as sender, pytest.raises(ApiUnavailable) as error:
         sender.send([b"{}"])
     assert str(error.value).startswith(f"{url}/v1/events: must answer within 0 s; last: ConnectError")
+    assert len(said) == 1  # of several tries
+    assert re.fullmatch(
+        rf"{url}/v1/events does not answer \(ConnectError: .*\); tries again until \d\d:\d\d:\d\d", said[0]
+    )
+
+
+def test_a_busy_api_is_told_before_it_is_asked_again(
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIVESHELF_DATA_DIR", str(tmp_path / "data"))
+    stub.answer = lambda events: (503, "full") if len(stub.batches) < 2 else judged(events)
+    assert run("taobao", taobao(tmp_path / "a.csv", 5), stub.url, "max", None, as_json=True) == 0
+    assert f"taobao: {stub.url}/v1/events is busy (status 503: full); tries again until " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("answer", [(500, "oh"), (404, "{}"), (202, "{}"), (202, "[]"), (202, {"results": []})])
@@ -304,7 +319,10 @@ def test_an_answer_that_says_nothing_of_the_events_ends_the_replay(
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    with EventSender("localhost:8000") as sender, pytest.raises(ApiRefused, match="url: must be an address such as"):
+    with (
+        EventSender("localhost:8000", print) as sender,
+        pytest.raises(ApiRefused, match="url: must be an address such as"),
+    ):
         sender.send([b"{}"])
 
 
