@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import tenacity
 
+from cli.problem import WRONG_USE, Problem
+
 _TOO_BUSY = {429, 502, 503, 504}
 _ANSWERED = {200, 202, 422}
 _TOO_LARGE = 413
@@ -18,6 +20,7 @@ _GIVE_UP_AFTER_S = 60.0
 _LONGEST_WAIT_S = 5.0
 _TEXT_LENGTH = 300
 _SAY_EVERY_S = 10.0
+_HIGHEST_PORT = 65_535
 
 
 class ApiUnavailable(RuntimeError):
@@ -39,10 +42,13 @@ class EventSender:
         url: address of the API, such as ``http://127.0.0.1:8000``.
         say: takes one line when the API cannot be reached or is busy, and again every ten seconds of that.
         give_up_after_s: for how long an unreachable or busy API is tried again.
+
+    Raises:
+        Problem: the address is none; wrong use.
     """
 
     def __init__(self, url: str, say: Callable[[str], None], give_up_after_s: float = _GIVE_UP_AFTER_S) -> None:
-        self._url = f"{url.rstrip('/')}/v1/events"
+        self._url = f"{_checked(url).rstrip('/')}/v1/events"
         self._say = say
         self._said_at = -_SAY_EVERY_S
         self._give_up_after_s = give_up_after_s
@@ -75,8 +81,6 @@ class EventSender:
         """
         try:
             response = self._again(self._post, payloads)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise ApiRefused(f"url: must be an address such as http://127.0.0.1:8000; {error}") from None
         except (httpx.TransportError, _Busy) as error:
             raise self._unavailable(_cause(error)) from None
         if response.status_code == _TOO_LARGE:
@@ -118,7 +122,18 @@ class EventSender:
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, httpx.TransportError | _Busy) and not isinstance(error, httpx.UnsupportedProtocol)
+    return isinstance(error, httpx.TransportError | _Busy)
+
+
+def _checked(url: str) -> str:
+    try:
+        address = httpx.URL(url)
+        valid = address.scheme in {"http", "https"} and bool(address.host) and (address.port or 1) <= _HIGHEST_PORT
+    except httpx.InvalidURL:
+        valid = False
+    if not valid:
+        raise Problem(f"--url: must be an address such as http://127.0.0.1:8000; got {url!r}", WRONG_USE)
+    return url
 
 
 def _cause(error: BaseException) -> str:

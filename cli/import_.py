@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 import tenacity
 
+from cli.dataset import open_dataset
 from cli.load_display import LoadDisplay, conclude
 from cli.load_report import DONE, FAILED, INTERRUPTED, LoadReport, limited
 from cli.problem import Problem, read_settings, tell
@@ -25,7 +26,7 @@ from recommender.eventlog import EventLog, LogRecord, LogUnavailable, open_event
 from recommender.events import InvalidEvent, decode_event, refuse_future
 from recommender.folder_lock import lock_folder
 from recommender.installation import Installation
-from recommender.loaders import LoadedEvent, Loader, LoaderError, open_loader
+from recommender.loaders import LoadedEvent, Loader, LoaderError
 from recommender.settings import Settings
 
 _CONSUMER = "features"
@@ -43,7 +44,7 @@ def run(data_dir: Path | None, dataset: str, file: Path, limit: int | None, as_j
     settings = read_settings(data_dir=data_dir)
     installation = Installation(settings.data_dir)
     settings = settings.model_copy(update={"data_dir": installation.data_dir})
-    loader = open_loader(dataset, file)
+    loader = open_dataset(dataset, file)
     stop = StopRequest()
     code, drained = DONE, False
     with LoadReport(dataset, file, installation.rejects_dir) as report, interrupt_asks(stop):

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import orjson
 
+from cli.dataset import open_dataset
 from cli.event_sender import ApiRefused, ApiUnavailable, EventSender
 from cli.load_display import LoadDisplay, conclude
 from cli.load_report import DONE, FAILED, INTERRUPTED, LoadReport, limited
 from cli.problem import WRONG_USE, Problem, read_settings, tell
 from recommender.installation import Installation
-from recommender.loaders import LoadedEvent, Loader, LoaderError, open_loader
+from recommender.loaders import LoadedEvent, Loader, LoaderError
 
 MOST_EVENTS = 1_000
 MOST_BYTES = 1_000_000
@@ -82,7 +83,7 @@ class Batches:
 def run(dataset: str, file: Path, url: str, speed: str, limit: int | None, as_json: bool) -> int:
     """Replay a data set; print the summary on standard output, progress and errors on standard error."""
     factor = speed_factor(speed)
-    loader = open_loader(dataset, file)
+    loader = open_dataset(dataset, file)
     rejects_dir = Installation(read_settings().data_dir).rejects_dir
     code = DONE
     with LoadReport(dataset, file, rejects_dir) as report, sigterm_interrupts():

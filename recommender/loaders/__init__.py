@@ -12,6 +12,7 @@ from recommender.loaders.rows import (
     Loaded,
     LoadedEvent,
     LoaderError,
+    MissingFile,
     RawEvent,
     UnknownDataset,
     UnreadableFile,
@@ -78,7 +79,8 @@ def open_loader(dataset: str, path: Path) -> Loader:
     Raises:
         UnknownDataset: there is no such format.
         WrongFormat: the folder has no file of the format.
-        UnreadableFile: there is no such file.
+        MissingFile: there is no such file.
+        UnreadableFile: it is there, but damaged or not to be read.
     """
     form = FORMATS.get(dataset)
     if form is None:
@@ -104,6 +106,7 @@ __all__ = [
     "LoadedEvent",
     "Loader",
     "LoaderError",
+    "MissingFile",
     "RawEvent",
     "UnknownDataset",
     "UnreadableFile",

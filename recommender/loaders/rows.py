@@ -56,7 +56,11 @@ class WrongFormat(LoaderError):
 
 
 class UnreadableFile(LoaderError):
-    """The file is missing, cut short or damaged."""
+    """The file is missing, cut short, damaged, or not to be read by this user."""
+
+
+class MissingFile(UnreadableFile):
+    """There is no such file."""
 
 
 class UnmappableRow(ValueError):

@@ -18,6 +18,7 @@ from recommender.loaders.rows import (
     BadRow,
     Loaded,
     LoadedEvent,
+    MissingFile,
     RawEvent,
     UnmappableRow,
     UnreadableFile,
@@ -50,6 +51,8 @@ class SourceFile:
         self._bytes_done = 0
         try:
             self.size_bytes = path.stat().st_size
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise MissingFile(f"{path}: {error.strerror}") from None
         except OSError as error:
             raise UnreadableFile(f"{path}: {error.strerror}") from None
         with self.opened() as stream:

@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
-from cli.event_sender import ApiRefused, ApiUnavailable, EventSender
-from cli.problem import Problem
+from cli.event_sender import ApiUnavailable, EventSender
+from cli.problem import WRONG_USE, Problem
 from cli.replay import run
+from recommender.loaders import UnreadableFile
 from tests.conftest import free_port
 
 Event = dict[str, Any]
@@ -318,12 +319,32 @@ def test_an_answer_that_says_nothing_of_the_events_ends_the_replay(
     assert len(stub.batches) == 1
 
 
-def test_an_address_that_is_none_is_refused() -> None:
-    with (
-        EventSender("localhost:8000", print) as sender,
-        pytest.raises(ApiRefused, match="url: must be an address such as"),
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:8000", "127.0.0.1:8000", "http://", "http://127.0.0.1:port", "http://127.0.0.1:99999", "ftp://x", ""],
+)
+def test_an_address_that_is_none_is_wrong_use(tmp_path: Path, url: str) -> None:
+    with pytest.raises(Problem) as error:
+        run("taobao", taobao(tmp_path / "a.csv", 1), url, "max", None, as_json=True)
+    assert str(error.value) == f"--url: must be an address such as http://127.0.0.1:8000; got {url!r}"
+    assert error.value.code == WRONG_USE
+
+
+def test_an_unknown_data_set_and_a_missing_file_are_wrong_use(replay: Callable[..., Any], tmp_path: Path) -> None:
+    for dataset, file in (
+        ("netflix", taobao(tmp_path / "a.csv", 1)),
+        ("taobao", tmp_path / "none"),
+        ("taobao", tmp_path),
     ):
-        sender.send([b"{}"])
+        with pytest.raises(Problem) as error:
+            replay(dataset, file)
+        assert error.value.code == WRONG_USE
+
+
+def test_a_file_that_is_damaged_is_a_failure(replay: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"1,2,3,pv,1511658000\n" * 9)[:12])
+    with pytest.raises(UnreadableFile):
+        replay("taobao", tmp_path / "a.csv.gz")
 
 
 def test_a_file_cut_short_is_sent_as_far_as_it_goes_and_then_told(

@@ -18,12 +18,13 @@ from cli import import_
 from cli.import_ import Feed, run
 from cli.load_display import LoadDisplay
 from cli.load_report import LoadReport
+from cli.problem import WRONG_USE, Problem
 from cli.supervision import ProcessSpec, StopRequest
 from recommender.embedded_redis import EmbeddedRedis, redis_of
 from recommender.eventlog import EventLog, LogRecord, Progress, open_event_log
 from recommender.history import part_files
 from recommender.installation import Installation, RunRecord
-from recommender.loaders import LoaderError, open_loader
+from recommender.loaders import open_loader
 from recommender.settings import Settings
 from tests.integration.stream import Stream
 
@@ -146,9 +147,10 @@ def test_nothing_is_started_for_a_file_without_a_valid_event(
     assert not Installation(tmp_path / "data").redis_dir.exists()
 
 
-def test_nothing_is_started_for_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(LoaderError, match="No such file"):
+def test_nothing_is_started_for_a_file_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=r"none\.csv: No such file or directory$") as error:
         run(tmp_path / "data", "taobao", tmp_path / "none.csv", None, as_json=True)
+    assert error.value.code == WRONG_USE
     assert not (tmp_path / "data").exists()
 
 
