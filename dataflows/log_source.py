@@ -113,6 +113,8 @@ class EventLogSource(FixedPartitionedSource):
 
     def build_part(self, step_id: str, for_part: str, resume_state: tuple[str, int] | None) -> _PartitionSource:
         """Open a partition behind the last entry that a committed snapshot has covered."""
-        start = Progress(*resume_state) if resume_state else Progress("", 0)
         log = open_event_log(self._settings)
+        position = resume_state[0] if resume_state else ""
+        # Counted anew, since what the log and the snapshot count from may differ after either was lost.
+        start = Progress(position, log.passed(self._partitions[for_part], position))
         return _PartitionSource(log, self._partitions[for_part], start, self._settings, endless=self._endless)

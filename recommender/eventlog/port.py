@@ -96,6 +96,9 @@ class EventLog(Protocol):
     def read(self, partition: Partition, after: str, most: int) -> list[LogEntry]:
         """Return up to ``most`` entries behind position ``after`` (empty: from the beginning), without waiting."""
 
+    def passed(self, partition: Partition, position: str) -> int:
+        """Return how many of the entries that the partition ever got are not behind a position [count]."""
+
     def commit(self, consumer: str, partition: Partition, progress: Progress) -> None:
         """Note how far a consumer has come."""
 

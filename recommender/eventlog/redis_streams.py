@@ -20,6 +20,7 @@ from recommender.eventlog.port import (
 )
 
 _FIELD = b"event"
+_COUNTED_AT_ONCE = 10_000
 
 
 def _stream(partition: Partition) -> str:
@@ -100,6 +101,16 @@ class RedisEventLog:
             LogEntry(entry_id.decode(), int(entry_id.partition(b"-")[0]) * 1000, fields.get(_FIELD, b""))
             for entry_id, fields in entries
         ]
+
+    def passed(self, partition: Partition, position: str) -> int:
+        """Return how many of the entries that the partition ever got are not behind a position."""
+        behind = 0
+        if not position:
+            behind = self._redis.xlen(_stream(partition))
+        while position and (some := self.read(partition, position, _COUNTED_AT_ONCE)):
+            behind += len(some)
+            position = some[-1].position
+        return max(0, int(self._redis.get(_appended(partition)) or 0) - behind)
 
     def commit(self, consumer: str, partition: Partition, progress: Progress) -> None:
         """Note how far a consumer has come."""

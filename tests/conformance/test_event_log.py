@@ -96,6 +96,17 @@ def test_the_lag_until_earlier_ends_leaves_out_what_was_appended_since(log: Even
     assert (log.lag("features", ends), log.lag("features")) == (0, 8)
 
 
+def test_what_was_passed_is_counted_from_the_first_entry_ever_also_after_trimming(log: EventLog) -> None:
+    log.append(records(10, key="u1"))
+    partition = next(p for p in log.partitions() if p.name == f"shopper-{partition_of('u1', 4)}")
+    sixth = log.read(partition, "", 6)[-1].position
+    assert (log.passed(partition, ""), log.passed(partition, sixth)) == (0, 6)
+    log.commit("features", partition, Progress(sixth, 6))
+    dropped = log.trim(0, ["features"])
+    assert dropped > 0
+    assert (log.passed(partition, ""), log.passed(partition, sixth)) == (dropped, 6)
+
+
 def test_trimming_never_drops_what_a_consumer_has_not_completed(log: EventLog) -> None:
     log.append(records(10, key="u1"))
     partition = next(p for p in log.partitions() if p.name == f"shopper-{partition_of('u1', 4)}")
