@@ -20,9 +20,7 @@ from typing import Any
 import pytest
 
 from cli.event_sender import ApiUnavailable, EventSender
-from cli.problem import WRONG_USE, Problem
 from cli.replay import run
-from recommender.loaders import UnreadableFile
 from tests.conftest import free_port
 
 Event = dict[str, Any]
@@ -319,34 +317,6 @@ def test_an_answer_that_says_nothing_of_the_events_ends_the_replay(
     assert len(stub.batches) == 1
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["localhost:8000", "127.0.0.1:8000", "http://", "http://127.0.0.1:port", "http://127.0.0.1:99999", "ftp://x", ""],
-)
-def test_an_address_that_is_none_is_wrong_use(tmp_path: Path, url: str) -> None:
-    with pytest.raises(Problem) as error:
-        run("taobao", taobao(tmp_path / "a.csv", 1), url, "max", None, as_json=True)
-    assert str(error.value) == f"--url: must be an address such as http://127.0.0.1:8000; got {url!r}"
-    assert error.value.code == WRONG_USE
-
-
-def test_an_unknown_data_set_and_a_missing_file_are_wrong_use(replay: Callable[..., Any], tmp_path: Path) -> None:
-    for dataset, file in (
-        ("netflix", taobao(tmp_path / "a.csv", 1)),
-        ("taobao", tmp_path / "none"),
-        ("taobao", tmp_path),
-    ):
-        with pytest.raises(Problem) as error:
-            replay(dataset, file)
-        assert error.value.code == WRONG_USE
-
-
-def test_a_file_that_is_damaged_is_a_failure(replay: Callable[..., Any], tmp_path: Path) -> None:
-    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"1,2,3,pv,1511658000\n" * 9)[:12])
-    with pytest.raises(UnreadableFile):
-        replay("taobao", tmp_path / "a.csv.gz")
-
-
 def test_a_file_cut_short_is_sent_as_far_as_it_goes_and_then_told(
     stub: Stub, replay: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -361,12 +331,6 @@ def test_a_wrong_format_is_told_before_anything_is_sent(stub: Stub, replay: Call
     (tmp_path / "a.csv").write_text("no,such\nformat,here\n")
     code, summary = replay("taobao", tmp_path / "a.csv")
     assert (code, summary["sent"], stub.batches) == (1, 0, [])
-
-
-@pytest.mark.parametrize("speed", ["fast", "0", "-1", "nan", "inf"])
-def test_a_speed_is_max_or_a_positive_number(replay: Callable[..., Any], tmp_path: Path, speed: str) -> None:
-    with pytest.raises(Problem, match="--speed: must be max or a positive number; got"):
-        replay("taobao", taobao(tmp_path / "a.csv", 1), speed=speed)
 
 
 def test_events_come_as_far_apart_as_the_speed_says(stub: Stub, replay: Callable[..., Any], tmp_path: Path) -> None:
