@@ -102,8 +102,8 @@ def test_what_was_passed_is_counted_from_the_first_entry_ever_also_after_trimmin
     sixth = log.read(partition, "", 6)[-1].position
     assert (log.passed(partition, ""), log.passed(partition, sixth)) == (0, 6)
     log.commit("features", partition, Progress(sixth, 6))
-    dropped = log.trim(0, ["features"])
-    assert dropped > 0
+    eventually(lambda: log.trim(0, ["features"]) > 0, 10)  # the clock must pass the entries' millisecond
+    dropped = 10 - len(log.read(partition, "", 100))
     assert (log.passed(partition, ""), log.passed(partition, sixth)) == (dropped, 6)
 
 
