@@ -6,7 +6,12 @@ import inspect
 import sys
 from datetime import timedelta
 
-from recommender.features import ROW_TYPES, Column, FeatureRow
+from recommender.features import ROW_TYPES, Column, FeatureRow, implicit_session
+from recommender.features.intake import ALLOWED_LATENESS_US, REMEMBERED_EVENTS
+from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US, TREND_HALF_LIFE_US
+from recommender.features.session import LOOKS, NEIGHBOUR_SPAN_US, NEIGHBOURS_EACH_SIDE, VISIT_GAP_US
+from recommender.features.user import AFFINITY_HALF_LIFE_US, INTEREST
+from recommender.features.windows import SECOND_US, WINDOW_1H, WINDOW_5M, WINDOW_24H, WINDOW_30D
 
 HEAD = """\
 # Features
@@ -21,7 +26,46 @@ Besides its columns each row has the id of its entity and `feature_time_us`, the
 
 def document() -> str:
     """Return the page that describes all feature views."""
-    return HEAD + "".join(_section(row_type) for row_type in ROW_TYPES)
+    return HEAD + "".join(_section(row_type) for row_type in ROW_TYPES) + _definitions()
+
+
+def _definitions() -> str:
+    windows = ", ".join(
+        f"{window.name} of panes of {_span(window.pane_us)}"
+        for window in (WINDOW_5M, WINDOW_1H, WINDOW_24H, WINDOW_30D)
+    )
+    weights = ", ".join(f"{kind} {weight:g}" for kind, weight in INTEREST.items())
+    return f"""
+## How they are computed
+
+`T` is the row's feature time: the latest event time of the entity plus 1 us for each event that it has had.
+
+- **Counted events.** An `event_id` counts once among the latest {REMEMBERED_EVENTS:,} of its session. An event more than
+  {_span(ALLOWED_LATENESS_US)} older than its session's latest one, in the order of the event log, is late: it is in the
+  history with `late` true, and in no feature. An event of a known user without `session_id` belongs to the session
+  `{implicit_session("<user_id>")}`.
+- **Windows.** A window of length L and panes of width p holds the events with
+  `floor(T/p) - L/p < floor(t/p) <= floor(T/p)`: {windows}.
+- **Interest** weighs by kind: {weights}. A weight loses half of itself every half-life: its part of a score is
+  `weight * 2^(-(T - t) / half-life)`. Affinities and price level have {_span(AFFINITY_HALF_LIFE_US)}, trends
+  {_span(TREND_HALF_LIFE_US)}, neighbours {_span(NEIGHBOUR_HALF_LIFE_US)}. Lists are sorted by score, largest first.
+- **Visits** are the runs of a session's events without a gap of more than {_span(VISIT_GAP_US)}. Items count as looked at by
+  {", ".join(sorted(LOOKS))}. A cart holds the items whose latest of add_to_cart, remove_from_cart and purchase is an
+  add_to_cart.
+- **Neighbours.** In a session's views, in order of (event time, event id), each is paired with the {NEIGHBOURS_EACH_SIDE["view"]} before it that
+  are at most {_span(NEIGHBOUR_SPAN_US)} older and of another item; one pair has weight 1, dated by its later event, and
+  counts for both items. The same for purchases, with {NEIGHBOURS_EACH_SIDE["purchase"]}.
+- **Orders** are told apart by `order_id`. Money sums quantity times price over the priced lines of one currency.
+- **Categories.** An item counts for the category of its latest event or upsert that names one, and for all above it, by
+  its `trend_score`.
+"""
+
+
+def _span(us: int) -> str:
+    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if us % (length * SECOND_US) == 0 and us > length * SECOND_US:
+            return f"{us // (length * SECOND_US)} {unit}"
+    return f"{us // SECOND_US} s"
 
 
 def _section(row_type: type[FeatureRow]) -> str:
