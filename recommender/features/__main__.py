@@ -40,8 +40,8 @@ def _definitions() -> str:
 
 `T` is the row's feature time: the latest event time of the entity plus 1 us for each event that it has had.
 
-- **Counted events.** An `event_id` counts once among the latest {REMEMBERED_EVENTS:,} of its session. An event more than
-  {_span(ALLOWED_LATENESS_US)} older than its session's latest one, in the order of the event log, is late: it is in the
+- **Counted events.** An `event_id` counts once among the latest {REMEMBERED_EVENTS:,} of its session. An event more
+  than {_span(ALLOWED_LATENESS_US)} older than its session's latest one, in the order of the event log, is late: it is in the
   history with `late` true, and in no feature. An event of a known user without `session_id` belongs to the session
   `{implicit_session("<user_id>")}`.
 - **Windows.** A window of length L and panes of width p holds the events with
@@ -49,12 +49,12 @@ def _definitions() -> str:
 - **Interest** weighs by kind: {weights}. A weight loses half of itself every half-life: its part of a score is
   `weight * 2^(-(T - t) / half-life)`. Affinities and price level have {_span(AFFINITY_HALF_LIFE_US)}, trends
   {_span(TREND_HALF_LIFE_US)}, neighbours {_span(NEIGHBOUR_HALF_LIFE_US)}. Lists are sorted by score, largest first.
-- **Visits** are the runs of a session's events without a gap of more than {_span(VISIT_GAP_US)}. Items count as looked at by
-  {", ".join(sorted(LOOKS))}. A cart holds the items whose latest of add_to_cart, remove_from_cart and purchase is an
+- **Visits** are the runs of a session's events without a gap of more than {_span(VISIT_GAP_US)}. Items count as looked
+  at by {", ".join(sorted(LOOKS))}. A cart holds the items whose latest of add_to_cart, remove_from_cart and purchase is an
   add_to_cart.
-- **Neighbours.** In a session's views, in order of (event time, event id), each is paired with the {NEIGHBOURS_EACH_SIDE["view"]} before it that
-  are at most {_span(NEIGHBOUR_SPAN_US)} older and of another item; one pair has weight 1, dated by its later event, and
-  counts for both items. The same for purchases, with {NEIGHBOURS_EACH_SIDE["purchase"]}.
+- **Neighbours.** In a session's views, in order of (event time, event id), each is paired with the {views} before
+  it that are at most {_span(NEIGHBOUR_SPAN_US)} older and of another item; one pair has weight 1, dated by its later event, and
+  counts for both items. The same for purchases, with {purchases}.
 - **Orders** are told apart by `order_id`. Money sums quantity times price over the priced lines of one currency.
 - **Categories.** An item counts for the category of its latest event or upsert that names one, and for all above it, by
   its `trend_score`.
