@@ -30,34 +30,34 @@ def document() -> str:
 
 
 def _definitions() -> str:
-    windows = ", ".join(
-        f"{window.name} of panes of {_span(window.pane_us)}"
-        for window in (WINDOW_5M, WINDOW_1H, WINDOW_24H, WINDOW_30D)
-    )
+    all_windows = (WINDOW_5M, WINDOW_1H, WINDOW_24H, WINDOW_30D)
+    windows = ", ".join(f"{window.name} of panes of {_span(window.pane_us)}" for window in all_windows)
     weights = ", ".join(f"{kind} {weight:g}" for kind, weight in INTEREST.items())
+    views, purchases = NEIGHBOURS_EACH_SIDE["view"], NEIGHBOURS_EACH_SIDE["purchase"]
     return f"""
 ## How they are computed
 
 `T` is the row's feature time: the latest event time of the entity plus 1 us for each event that it has had.
 
-- **Counted events.** An `event_id` counts once among the latest {REMEMBERED_EVENTS:,} of its session. An event more
-  than {_span(ALLOWED_LATENESS_US)} older than its session's latest one, in the order of the event log, is late: it is in the
-  history with `late` true, and in no feature. An event of a known user without `session_id` belongs to the session
-  `{implicit_session("<user_id>")}`.
+- **Counted events.** An `event_id` counts once among the latest {REMEMBERED_EVENTS:,} of its session. An event
+  more than {_span(ALLOWED_LATENESS_US)} older than its session's latest one, in the order of the event log, is late:
+  it is in the history with `late` true, and in no feature. An event of a known user without `session_id` belongs to
+  the session `{implicit_session("<user_id>")}`.
 - **Windows.** A window of length L and panes of width p holds the events with
   `floor(T/p) - L/p < floor(t/p) <= floor(T/p)`: {windows}.
-- **Interest** weighs by kind: {weights}. A weight loses half of itself every half-life: its part of a score is
-  `weight * 2^(-(T - t) / half-life)`. Affinities and price level have {_span(AFFINITY_HALF_LIFE_US)}, trends
-  {_span(TREND_HALF_LIFE_US)}, neighbours {_span(NEIGHBOUR_HALF_LIFE_US)}. Lists are sorted by score, largest first.
-- **Visits** are the runs of a session's events without a gap of more than {_span(VISIT_GAP_US)}. Items count as looked
-  at by {", ".join(sorted(LOOKS))}. A cart holds the items whose latest of add_to_cart, remove_from_cart and purchase is an
-  add_to_cart.
-- **Neighbours.** In a session's views, in order of (event time, event id), each is paired with the {views} before
-  it that are at most {_span(NEIGHBOUR_SPAN_US)} older and of another item; one pair has weight 1, dated by its later event, and
-  counts for both items. The same for purchases, with {purchases}.
+- **Interest** weighs by kind: {weights}.
+  A weight loses half of itself every half-life: its part of a score is `weight * 2^(-(T - t) / half-life)`.
+  Affinities and price level have {_span(AFFINITY_HALF_LIFE_US)}, trends {_span(TREND_HALF_LIFE_US)}, neighbours
+  {_span(NEIGHBOUR_HALF_LIFE_US)}. Lists are sorted by score, largest first.
+- **Visits** are the runs of a session's events without a gap of more than {_span(VISIT_GAP_US)}. An item is looked at
+  by {", ".join(sorted(LOOKS))}.
+  A cart holds the items whose latest of add_to_cart, remove_from_cart and purchase is an add_to_cart.
+- **Neighbours.** In a session's views, in order of (event time, event id), each is paired with the {views} before it,
+  those that are at most {_span(NEIGHBOUR_SPAN_US)} older and of another item. A pair has weight 1, dated by its later
+  event, and counts for both items. The same for purchases, with {purchases}.
 - **Orders** are told apart by `order_id`. Money sums quantity times price over the priced lines of one currency.
-- **Categories.** An item counts for the category of its latest event or upsert that names one, and for all above it, by
-  its `trend_score`.
+- **Categories.** An item counts, by its `trend_score`, for the category of its latest event or upsert that names one,
+  and for all above it.
 """
 
 
