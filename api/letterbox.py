@@ -44,7 +44,7 @@ class Letterbox:
             try:
                 await self._deliver()
             except Exception as error:
-                _log.warning("dead letters: %s: %s; %d wait", type(error).__name__, error, len(self._waiting))
+                _log.warning("dead letters: %s; %d wait", type(error).__name__, len(self._waiting))
                 await asyncio.sleep(_AGAIN_AFTER_S)
                 self._new.set()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
-from tenacity import before_sleep_log, retry, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from dataflows import metrics
 from dataflows.sharding import Effects
@@ -22,11 +22,18 @@ from recommender.store import FeastFeatures
 
 _log = logging.getLogger(__name__)
 
+
+def _tell_retry(attempt: RetryCallState) -> None:
+    # By its kind alone: the text of an error of Redis quotes the command, and with it ids and values.
+    error = attempt.outcome.exception() if attempt.outcome else None
+    _log.warning("feature store: cannot be written (%s); trying again", type(error).__name__)
+
+
 _outlive_redis = retry(
     retry=retry_if_exception_type(redis.RedisError),
     wait=wait_exponential(multiplier=0.1, max=2.0),
     stop=stop_after_delay(60),
-    before_sleep=before_sleep_log(_log, logging.WARNING),
+    before_sleep=_tell_retry,
     reraise=True,
 )
 """Redis may be away, loading, read-only or full for a while. Writing again is safe: rows are absolute values. After a
