@@ -16,6 +16,8 @@ from hypothesis import settings as hypothesis_settings
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from recommender.settings import Settings
+from tests.kafka.broker import KafkaBroker
+from tests.kafka.jars import NoKafka, jars, java
 from tests.needs import do_without
 
 # How long an example takes says more of what else the machine does than of the code.
@@ -72,6 +74,34 @@ def redis_url(redis_server: str) -> str:
 def settings(redis_url: str, tmp_path: Path) -> Settings:
     """Settings of a fresh installation."""
     return Settings(data_dir=tmp_path / "data", redis_url=redis_url)
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """``kafka://HOST:PORT`` of a real broker: the one LIVESHELF_TEST_KAFKA names, else one as old as the tests."""
+    if given := os.environ.get("LIVESHELF_TEST_KAFKA"):
+        yield given if "://" in given else f"kafka://{given}"
+        return
+    require_kafka()
+    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker.url
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[KafkaBroker]:
+    """A real broker of this test alone, which it may kill."""
+    require_kafka()
+    with KafkaBroker(tmp_path / "kafka") as broker:
+        yield broker
+
+
+def require_kafka() -> None:
+    """Do without the test where no broker can be started."""
+    try:
+        java()
+        jars()
+    except NoKafka as missing:
+        do_without(str(missing))
 
 
 @pytest.fixture(scope="session")
