@@ -1,4 +1,4 @@
-"""An independent recount of the online features of a replayed taobao file, in plain pandas.
+"""An independent recount of the online features of a replayed taobao file, in plain Python.
 
 It shares no code with the stream. What it computes is written down in docs/features.md; each value is recounted as of
 the feature time of the row that the store holds. ``python -m tests.integration.recount FILE`` checks a running
@@ -12,11 +12,11 @@ import json
 import math
 import random
 import sys
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -28,25 +28,43 @@ KINDS = {"pv": "view", "cart": "add_to_cart", "fav": "add_to_wishlist", "buy": "
 WEIGHTS = {"view": 1.0, "add_to_cart": 3.0, "add_to_wishlist": 2.0, "purchase": 5.0}
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 SHORT_WINDOWS = {"5m": (5 * MINUTE, 10), "1h": (HOUR, MINUTE), "24h": (DAY, 15 * MINUTE)}
+REACHES = {"view": 5, "purchase": 10}
+
+
+class Seen(NamedTuple):
+    """One row of the file."""
+
+    user: str
+    item: str
+    category: str
+    kind: str
+    t: int
+    id: str
+
+
+def read_taobao(file: Path, rows: int | None = None) -> list[Seen]:
+    """Return the first rows of a taobao file, in its order, with ids that number its lines."""
+    names = ["user", "item", "category", "behaviour", "t"]
+    frame = pd.read_csv(file, header=None, names=names, dtype=str, nrows=rows)
+    frame["kind"] = frame["behaviour"].map(KINDS)
+    columns = (frame[name] for name in ("user", "item", "category", "kind", "t"))
+    return [
+        Seen(user, item, category, kind, int(t), f"taobao-{line}")
+        for line, (user, item, category, kind, t) in enumerate(zip(*columns, strict=True), 1)
+    ]
 
 
 class Recount:
-    """The events of a taobao file, to be counted by user, item and category."""
+    """Events that count, neither repeated nor late, to be counted by user, item and category."""
 
-    def __init__(self, file: Path, rows: int | None = None) -> None:
-        events = pd.read_csv(
-            file, header=None, names=["user", "item", "category", "behaviour", "t"], dtype=str, nrows=rows
-        )
-        events["t"] = events["t"].astype(int)
-        events["kind"] = events["behaviour"].map(KINDS)
-        events["id"] = [f"taobao-{line}" for line in range(1, len(events) + 1)]
-        events["weight"] = events["kind"].map(WEIGHTS)
-        self.events = events
-        self._of_user = dict(iter(events.groupby("user")))
-        self._of_item = dict(iter(events.groupby("item")))
-        self._pairs = {kind: _pairs(events, kind, reach) for kind, reach in (("view", 5), ("purchase", 10))}
-        last = events.sort_values(["t", "category"], kind="stable").groupby("item")["category"].last()
-        self._items_of_category = {c: list(i.index) for c, i in last.groupby(last)}
+    def __init__(self, events: Iterable[Seen]) -> None:
+        self.events = sorted(events, key=lambda seen: (seen.t, seen.id))
+        self._of_user = _by(self.events, "user")
+        self._of_item = _by(self.events, "item")
+        self._pairs = {kind: _pairs(self._of_user.values(), kind, reach) for kind, reach in REACHES.items()}
+        self._items_of_category: dict[str, list[str]] = defaultdict(list)
+        for item, mine in self._of_item.items():
+            self._items_of_category[max((seen.t, seen.category) for seen in mine)[1]].append(item)
 
     @property
     def users(self) -> list[str]:
@@ -60,19 +78,24 @@ class Recount:
     def categories(self) -> list[str]:
         return sorted(self._items_of_category)
 
+    def shopper_time_us(self, user: str) -> int:
+        """The feature time that the rows of a user and of the user's session must have."""
+        mine = self._of_user[user]
+        return mine[-1].t * 1_000_000 + len(mine)
+
     def user(self, user: str, now: float) -> dict[str, Any]:
         mine = self._of_user[user]
-        bought = mine[mine.kind == "purchase"]
-        interest = _decayed(zip(mine.category, mine.t, mine.weight, strict=True), now, 7 * DAY)
+        bought = _times(mine, "purchase")
+        interest = _decayed(((seen.category, seen.t, WEIGHTS[seen.kind]) for seen in mine), now, 7 * DAY)
         return {
-            **_windows("views", mine[mine.kind == "view"].t, now),
-            **_windows("carts", mine[mine.kind == "add_to_cart"].t, now),
-            "purchases_30d": _in_window(bought.t, now, 30 * DAY, HOUR),
+            **_windows("views", _times(mine, "view"), now),
+            **_windows("carts", _times(mine, "add_to_cart"), now),
+            "purchases_30d": _in_window(bought, now, 30 * DAY, HOUR),
             "purchase_count": len(bought),
-            "order_count": bought.t.nunique(),
+            "order_count": len(set(bought)),
             "refund_count": 0,
-            "first_purchase_at_ms": int(bought.t.min()) * 1000 if len(bought) else 0,
-            "last_purchase_at_ms": int(bought.t.max()) * 1000 if len(bought) else 0,
+            "first_purchase_at_ms": min(bought, default=0) * 1000,
+            "last_purchase_at_ms": max(bought, default=0) * 1000,
             "average_order_cents": 0.0,
             "currency": "",
             "price_level_cents": 0.0,
@@ -81,36 +104,37 @@ class Recount:
         }
 
     def session(self, user: str, now: float) -> dict[str, Any]:
-        mine = self._of_user[user].sort_values("t", kind="stable")
-        visit = mine[(mine.t.diff() > 30 * MINUTE).cumsum() == (mine.t.diff() > 30 * MINUTE).cumsum().max()]
-        recent = mine.groupby("item").agg(t=("t", "max"), category=("category", "last")).reset_index()
-        recent = recent.sort_values(["t", "item"], ascending=False).head(20)
-        cart = mine[mine.kind.isin(["add_to_cart", "purchase"])].assign(inside=lambda e: e.kind == "add_to_cart")
-        cart = cart.sort_values(["t", "inside"]).groupby("item").last().reset_index()
-        cart = cart[cart.inside].sort_values(["t", "item"], ascending=False).head(50)
+        mine = self._of_user[user]
+        breaks = [place for place, (a, b) in enumerate(pairwise(mine), 1) if b.t - a.t > 30 * MINUTE]
+        visit = mine[breaks[-1] if breaks else 0 :]
+        looked = {seen.item: seen for seen in mine}
+        recent = sorted(looked.values(), key=lambda seen: (seen.t, seen.item), reverse=True)[:20]
+        moves = [seen for seen in mine if seen.kind in ("add_to_cart", "purchase")]
+        moved = {seen.item: seen for seen in sorted(moves, key=lambda seen: (seen.t, seen.kind == "add_to_cart"))}
+        inside = [seen for seen in moved.values() if seen.kind == "add_to_cart"]
+        cart = sorted(inside, key=lambda seen: (seen.t, seen.item), reverse=True)[:50]
         return {
             "user_id": user,
-            "started_at_ms": int(visit.t.min()) * 1000,
-            "duration_s": float(visit.t.max() - visit.t.min()),
+            "started_at_ms": visit[0].t * 1000,
+            "duration_s": float(visit[-1].t - visit[0].t),
             "events": len(visit),
-            "views": int((visit.kind == "view").sum()),
-            "distinct_categories": visit.category.nunique(),
-            "recent_items": list(recent.item),
-            "recent_item_at_ms": [t * 1000 for t in recent.t],
-            "recent_categories": list(recent.category),
+            "views": len(_times(visit, "view")),
+            "distinct_categories": len({seen.category for seen in visit}),
+            "recent_items": [seen.item for seen in recent],
+            "recent_item_at_ms": [seen.t * 1000 for seen in recent],
+            "recent_categories": [seen.category for seen in recent],
             "recent_queries": [],
-            "cart_items": list(cart.item),
+            "cart_items": [seen.item for seen in cart],
             "device": "",
             "country": "",
         }
 
     def item_activity(self, item: str, now: float) -> dict[str, Any]:
         mine = self._of_item[item]
-        views, bought = mine[mine.kind == "view"].t, mine[mine.kind == "purchase"].t
         counted = {
-            **_windows("views", views, now),
-            **_windows("carts", mine[mine.kind == "add_to_cart"].t, now),
-            **_windows("purchases", bought, now),
+            **_windows("views", _times(mine, "view"), now),
+            **_windows("carts", _times(mine, "add_to_cart"), now),
+            **_windows("purchases", _times(mine, "purchase"), now),
         }
         seen = counted["views_24h"]
         return {
@@ -122,9 +146,8 @@ class Recount:
         }
 
     def item_catalogue(self, item: str, now: float) -> dict[str, Any]:
-        seen = self._of_item[item]
         unknown = {"currency": "", "title": "", "brand": "", "tags": [], "image_url": "", "page_url": ""}
-        category = seen[seen.t <= now].category.iloc[-1]
+        category = max((seen.t, seen.category) for seen in self._of_item[item] if seen.t <= now)[1]
         return {**unknown, "available": True, "stock": -1, "price_cents": -1, "category": category}
 
     def category(self, category: str, now: float) -> dict[str, Any]:
@@ -132,31 +155,38 @@ class Recount:
         return {"trending_items": ({item: self._trend(item, now) for item in items}, 20)}
 
     def _trend(self, item: str, now: float) -> float:
-        mine = self._of_item[item]
-        return float(sum(w * 2.0 ** (-(now - t) / (6 * HOUR)) for t, w in zip(mine.t, mine.weight, strict=True)))
+        return float(sum(WEIGHTS[seen.kind] * 2.0 ** ((seen.t - now) / (6 * HOUR)) for seen in self._of_item[item]))
 
 
-def _pairs(events: pd.DataFrame, kind: str, reach: int) -> dict[str, list[tuple[str, int, float]]]:
+def _by(events: Iterable[Seen], column: str) -> dict[str, list[Seen]]:
+    grouped: dict[str, list[Seen]] = defaultdict(list)
+    for seen in events:
+        grouped[getattr(seen, column)].append(seen)
+    return grouped
+
+
+def _times(events: Iterable[Seen], kind: str) -> list[int]:
+    return [seen.t for seen in events if seen.kind == kind]
+
+
+def _pairs(users: Iterable[Sequence[Seen]], kind: str, reach: int) -> dict[str, list[tuple[str, int, float]]]:
     """Item to (other item, time, weight) of each pair that a session makes of its events of one kind."""
     found: dict[str, list[tuple[str, int, float]]] = defaultdict(list)
-    for _, mine in events[events.kind == kind].sort_values(["t", "id"]).groupby("user"):
-        if len(mine) < 2:
-            continue
-        items, times = list(mine.item), list(mine.t)
-        for newer in range(len(items)):
-            for older in range(max(0, newer - reach), newer):
-                if items[older] != items[newer] and times[newer] - times[older] <= HOUR:
-                    found[items[older]].append((items[newer], times[newer], 1.0))
-                    found[items[newer]].append((items[older], times[newer], 1.0))
+    for events in users:
+        mine = [seen for seen in events if seen.kind == kind]
+        for place, newer in enumerate(mine):
+            for older in islice(mine, max(0, place - reach), place):
+                if older.item != newer.item and newer.t - older.t <= HOUR:
+                    found[older.item].append((newer.item, newer.t, 1.0))
+                    found[newer.item].append((older.item, newer.t, 1.0))
     return found
 
 
-def _windows(name: str, times: Iterable[int], now: float) -> dict[str, int]:
-    times = list(times)
+def _windows(name: str, times: Sequence[int], now: float) -> dict[str, int]:
     return {f"{name}_{w}": _in_window(times, now, length, pane) for w, (length, pane) in SHORT_WINDOWS.items()}
 
 
-def _in_window(times: Iterable[int], now: float, length: int, pane: int) -> int:
+def _in_window(times: Sequence[int], now: float, length: int, pane: int) -> int:
     return sum(1 for t in times if now // pane - length // pane < t // pane <= now // pane)
 
 
@@ -170,10 +200,10 @@ def _decayed(parts: Iterable[tuple[str, int, float]], now: float, half_life: int
 def differences(row: FeatureRow, expected: Mapping[str, Any]) -> list[str]:
     """Name each column of the row that is not as expected; scores to nine digits, equal scores in any order."""
     found = []
-    for column in (c.name for c in row.columns()):
+    for column in _columns(type(row)):
         value, wanted = getattr(row, column), expected.get(column)
         if isinstance(wanted, tuple):
-            scores = getattr(row, _scores_column(row, column))
+            scores = getattr(row, _scores_column(column))
             if not _same_ranking(value, scores, *wanted):
                 found.append(f"{row.view} {row.key} {column}: {value} {scores}, recount {wanted}")
         elif column not in expected:
@@ -187,7 +217,16 @@ def differences(row: FeatureRow, expected: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _scores_column(row: FeatureRow, column: str) -> str:
+_NAMES: dict[type[FeatureRow], tuple[str, ...]] = {
+    row_type: tuple(column.name for column in row_type.columns()) for row_type in ROW_TYPES
+}
+
+
+def _columns(row_type: type[FeatureRow]) -> tuple[str, ...]:
+    return _NAMES[row_type]
+
+
+def _scores_column(column: str) -> str:
     names = {
         "top_categories": "top_category_scores",
         "top_brands": "top_brand_scores",
@@ -204,7 +243,8 @@ def _same_ranking(keys: Sequence[str], scores: Sequence[float], expected: Mappin
     close = all(math.isclose(s, expected[k], rel_tol=1e-9) for k, s in zip(keys, scores, strict=True))
     falling = all(b <= a * (1 + 1e-9) for a, b in pairwise(scores))
     floor = min(scores, default=0.0) * (1 + 1e-9)
-    return close and falling and all(s <= floor for k, s in expected.items() if k not in keys)
+    chosen = set(keys)
+    return close and falling and all(s <= floor for k, s in expected.items() if k not in chosen)
 
 
 def compare(
@@ -217,16 +257,36 @@ def compare(
 ) -> tuple[int, list[str]]:
     """Compare random entities and the most active ones; return how many rows were compared, and the differences."""
     chance = random.Random(seed)
-    busiest = lambda column: list(recount.events[column].value_counts().index[:20])  # noqa: E731
-    some_users = chance.sample(recount.users, min(users, len(recount.users))) + busiest("user")
-    some_items = chance.sample(recount.items, min(items, len(recount.items))) + busiest("item")
-    some_categories = chance.sample(recount.categories, min(categories, len(recount.categories))) + busiest("category")
-    work = {
-        "user": (some_users, recount.user),
-        "session": ([f"user:{user}" for user in some_users], lambda key, now: recount.session(key[5:], now)),
-        "item_catalogue": (some_items, recount.item_catalogue),
-        "item_activity": (some_items, recount.item_activity),
-        "category": (some_categories, recount.category),
+
+    def some(known: list[str], most: int, column: str) -> list[str]:
+        busiest = Counter(getattr(seen, column) for seen in recount.events).most_common(20)
+        return chance.sample(known, min(most, len(known))) + [key for key, _ in busiest]
+
+    return _compare(
+        features,
+        recount,
+        some(recount.users, users, "user"),
+        some(recount.items, items, "item"),
+        some(recount.categories, categories, "category"),
+    )
+
+
+def compare_all(features: FeastFeatures, recount: Recount) -> tuple[int, list[str]]:
+    """Compare every row of every view; return how many rows were compared, and the differences."""
+    compared, found = _compare(features, recount, recount.users, recount.items, recount.categories)
+    found += [f"item {item}: has a row without an event" for item in set(features.item_ids()) - set(recount.items)]
+    return compared, found
+
+
+def _compare(
+    features: FeastFeatures, recount: Recount, users: list[str], items: list[str], categories: list[str]
+) -> tuple[int, list[str]]:
+    work: dict[str, tuple[list[str], Callable[[str, float], dict[str, Any]]]] = {
+        "user": (users, recount.user),
+        "session": ([f"user:{user}" for user in users], lambda key, now: recount.session(key[5:], now)),
+        "item_catalogue": (items, recount.item_catalogue),
+        "item_activity": (items, recount.item_activity),
+        "category": (categories, recount.category),
     }
     compared, found = 0, []
     for row_type in ROW_TYPES:
@@ -235,8 +295,12 @@ def compare(
             compared += 1
             if row is None:
                 found.append(f"{row_type.view} {key}: no row")
-            else:
-                found += differences(row, count(key, row.feature_time_us / 1e6))
+                continue
+            found += differences(row, count(key, row.feature_time_us / 1e6))
+            if row_type.view in ("user", "session"):
+                wanted = recount.shopper_time_us(key.removeprefix("user:"))
+                if row.feature_time_us != wanted:
+                    found.append(f"{row.view} {key} feature_time_us: {row.feature_time_us}, recount {wanted}")
     return compared, found
 
 
@@ -244,8 +308,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Recount online features from a taobao file.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--seed", type=int, default=20171126)
+    parser.add_argument("--all", action="store_true", help="every row, not a sample")
     arguments = parser.parse_args()
-    compared, found = compare(FeastFeatures.open(Settings()), Recount(arguments.file), arguments.seed)
+    features, recount = FeastFeatures.open(Settings()), Recount(read_taobao(arguments.file))
+    compared, found = compare_all(features, recount) if arguments.all else compare(features, recount, arguments.seed)
     for line in found[:20]:
         sys.stderr.write(line + "\n")
     sys.stdout.write(json.dumps({"seed": arguments.seed, "rows_compared": compared, "differences": len(found)}) + "\n")

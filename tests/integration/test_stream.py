@@ -20,7 +20,7 @@ from recommender.installation import Installation
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
 from recommender.store.repository import apply
-from tests.integration.recount import KINDS, Recount, compare
+from tests.integration.recount import KINDS, Recount, compare, read_taobao
 from tests.integration.stream import Stream, eventually
 
 ROWS = 8_000
@@ -77,7 +77,7 @@ def test_online_features_equal_an_independent_recount_though_the_flow_is_killed_
     append(settings, records[-500:])  # sent again, as after a lost answer
     stream.run_to_the_end()
 
-    compared, found = compare(FeastFeatures.open(settings), Recount(file, ROWS), seed=1)
+    compared, found = compare(FeastFeatures.open(settings), Recount(read_taobao(file, ROWS)), seed=1)
     assert found == []
     assert compared > 600
     assert sorted(history_rows(settings, "events", "event_id")) == sorted(f"taobao-{n}" for n in range(1, ROWS + 1))
