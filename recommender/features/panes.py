@@ -9,8 +9,16 @@ window still holds may stand in a pane of its width; no event stands in two.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import msgspec
 
 from recommender.features.windows import WINDOW_5M, WINDOW_24H, WINDOW_30D, Window
+
+PackedPanes = Annotated[
+    list[Annotated[int, msgspec.Meta(ge=0)]],
+    msgspec.Meta(description="what the windows hold, by pane, packed, to count them again later"),
+]
 
 PANE_US = WINDOW_5M.pane_us
 """The finest pane; the width of every other one is a multiple of it."""
