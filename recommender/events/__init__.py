@@ -1,6 +1,6 @@
 """Events: immutable facts about shoppers and the catalogue. Each kind is defined once, here."""
 
-from recommender.events.base import MICROSECONDS, Context, Event, ShopperEvent
+from recommender.events.base import Context, Event, ShopperEvent
 from recommender.events.catalogue import CatalogueEvent, ItemDelete, ItemUpsert, StockChange
 from recommender.events.codec import (
     EVENT,
@@ -16,7 +16,7 @@ from recommender.events.codec import (
     refuse_future,
     utc_from_us,
 )
-from recommender.events.fields import category_key, category_levels
+from recommender.events.fields import MICROSECOND, MICROSECONDS, category_key, category_levels
 from recommender.events.shopper import (
     AddToCart,
     AddToWishlist,
@@ -37,6 +37,7 @@ from recommender.events.shopper import (
 __all__ = [
     "EVENT",
     "FUTURE_LIMIT",
+    "MICROSECOND",
     "MICROSECONDS",
     "AddToCart",
     "AddToWishlist",

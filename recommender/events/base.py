@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from recommender.events.fields import EPOCH, Country, EventId, EventTime, SessionId, ShortText, SlateId, UserId
-
-MICROSECONDS = 1_000_000
-_MICROSECOND = timedelta(microseconds=1)
+from recommender.events.fields import (
+    EPOCH,
+    MICROSECOND,
+    Country,
+    EventId,
+    EventTime,
+    SessionId,
+    ShortText,
+    SlateId,
+    UserId,
+)
 
 
 class Event(BaseModel):
@@ -24,7 +30,7 @@ class Event(BaseModel):
     @property  # a cached one would lie among the fields, and change what pydantic writes
     def time_us(self) -> int:
         """Event time as whole microseconds since 1970-01-01 UTC."""
-        return (self.event_time - EPOCH) // _MICROSECOND
+        return (self.event_time - EPOCH) // MICROSECOND
 
 
 class Context(BaseModel):

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from recommender.events.base import MICROSECONDS
 from recommender.events.catalogue import ItemDelete, ItemUpsert, StockChange
+from recommender.events.fields import MICROSECONDS
 from recommender.events.shopper import (
     AddToCart,
     AddToWishlist,

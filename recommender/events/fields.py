@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
@@ -18,24 +18,29 @@ ID_PATTERN = r"^[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
 """No control characters, no white space at either end."""
 
 CATEGORY_SEPARATOR = " > "
+CATEGORY_NAME_PATTERN = r"^[^>\x00-\x1f]+$"
 
 IMPLICIT_SESSION_PREFIX = "user:"
 """Begins the session id that stands for a known shopper's events without one."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+MICROSECONDS = 1_000_000
 
 
 def _identifier(description: str) -> Any:
     return Field(min_length=1, max_length=128, pattern=ID_PATTERN, description=description)
 
 
-def _not_implicit(session_id: str) -> str:
+def not_implicit(session_id: str) -> str:
+    """Refuse a session id that stands for a known shopper."""
     if session_id.startswith(IMPLICIT_SESSION_PREFIX):
         raise ValueError(f"must not begin with {IMPLICIT_SESSION_PREFIX!r}, which names the sessions of known users")
     return session_id
 
 
-def _read_time(value: object, read: ValidatorFunctionWrapHandler) -> datetime:
+def read_time(value: object, read: ValidatorFunctionWrapHandler) -> datetime:
+    """Read an event time into UTC, stricter than Pydantic itself does."""
     # Pydantic itself would take the number 20261122, and the text too, for seconds since 1970.
     if not isinstance(value, datetime) and not (isinstance(value, str) and value[4:5] == "-"):
         raise ValueError("must be ISO 8601 with an offset, such as 2026-11-22T09:30:00+01:00")
@@ -53,7 +58,7 @@ UserId = Annotated[str, _identifier("the shop's id of a known shopper")]
 SessionId = Annotated[
     str,
     _identifier("the shop's id of a visit or a device; enough for an anonymous shopper; never begins with user:"),
-    AfterValidator(_not_implicit),
+    AfterValidator(not_implicit),
 ]
 ItemId = Annotated[str, _identifier("the shop's id of an item")]
 OrderId = Annotated[str, _identifier("the shop's id of an order")]
@@ -62,7 +67,7 @@ ShortText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 LongText = Annotated[str, StringConstraints(max_length=2_000)]
 EventTime = Annotated[
     AwareDatetime,
-    WrapValidator(_read_time),
+    WrapValidator(read_time),
     Field(strict=False, description="when it happened: ISO 8601 with an offset, kept as UTC to the microsecond"),
 ]
 Cents = Annotated[int, Field(ge=0, le=10**12, description="amount in minor units of the currency [cents]")]
@@ -72,7 +77,7 @@ Number = Annotated[int, _EXACT] | Annotated[float, _EXACT, Field(allow_inf_nan=F
 """A number that every reader of JSON holds, whole numbers to the last digit."""
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, description="number of units [count]")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2 code")]
-CategoryName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^>\x00-\x1f]+$")]
+CategoryName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=CATEGORY_NAME_PATTERN)]
 CategoryPath = Annotated[
     tuple[CategoryName, ...],
     Field(max_length=8, description='path from the root, for example ["Shoes", "Running"]'),
@@ -81,7 +86,7 @@ CategoryPath = Annotated[
 
 def category_key(path: tuple[str, ...]) -> str:
     """Return the path as one string, ``"Shoes > Running"``; the empty string for no category."""
-    return CATEGORY_SEPARATOR.join(path)
+    return path[0] if len(path) == 1 else CATEGORY_SEPARATOR.join(path)
 
 
 def category_levels(key: str) -> list[str]:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
+from typing import Any
 
 import msgspec
+import xxhash
 
 from recommender.events import (
+    FUTURE_LIMIT,
+    MICROSECOND,
+    AnyCatalogueEvent,
     AnyShopperEvent,
-    Exposure,
-    ItemEvent,
-    Purchase,
-    Refund,
-    Search,
-    SurveyAnswer,
+    CatalogueEvent,
     category_key,
+    decode_event,
+    refuse_future,
+    utc_from_us,
 )
+from recommender.events.fast import read_quickly
 from recommender.events.fields import IMPLICIT_SESSION_PREFIX
 
+_FUTURE_LIMIT_US = FUTURE_LIMIT // MICROSECOND
+_ITEM_KINDS = frozenset(
+    {"view", "click", "add_to_cart", "remove_from_cart", "add_to_wishlist", "remove_from_wishlist", "purchase"}
+)
 
-class Interaction(msgspec.Struct):
+
+class Interaction(msgspec.Struct, gc=False):
     """A shopper event, flat. Unknown texts are empty, an unknown price is -1."""
 
     event_id: str
@@ -45,13 +53,13 @@ class Interaction(msgspec.Struct):
 
     @property
     def digest(self) -> int:
-        """64 bits of the event id's BLAKE2 hash: how a retry is recognised."""
+        """63 bits of the event id's hash: how a retry is recognised."""
         return digest(self.event_id)
 
 
 def digest(text: str) -> int:
-    """Return 63 bits of the BLAKE2 hash of a text; two texts share one by chance once in 10^18 pairs."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+    """Return 63 bits of the XXH3 hash of a text; two texts share one by chance once in 10^18 pairs."""
+    return xxhash.xxh3_64_intdigest(text.encode()) >> 1
 
 
 def implicit_session(user_id: str) -> str:
@@ -59,45 +67,75 @@ def implicit_session(user_id: str) -> str:
     return IMPLICIT_SESSION_PREFIX + user_id
 
 
+def read_interaction(payload: bytes, ingested_us: int, number: int = 0) -> Interaction | AnyCatalogueEvent:
+    """Read one event as the event log holds it; a shopper event comes flat.
+
+    Raises:
+        InvalidEvent: the payload is no event, or one from the future as of ``ingested_us``.
+    """
+    quick = read_quickly(payload)
+    if quick is not None and quick[1] <= ingested_us + _FUTURE_LIMIT_US:
+        return _flat(quick[0], quick[1], payload, ingested_us, number)
+    event = decode_event(payload)
+    if event.time_us > ingested_us + _FUTURE_LIMIT_US:
+        refuse_future(event, utc_from_us(ingested_us))
+    if isinstance(event, CatalogueEvent):
+        return event
+    return _flat(event, event.time_us, payload, ingested_us, number)
+
+
 def interaction(event: AnyShopperEvent, *, payload: bytes = b"", ingested_us: int = 0, number: int = 0) -> Interaction:
     """Flatten a shopper event."""
+    return _flat(event, event.time_us, payload, ingested_us, number)
+
+
+def _flat(event: Any, time_us: int, payload: bytes, ingested_us: int, number: int) -> Interaction:
+    """Flatten a shopper event, be it the model or the struct made from it."""
+    kind: str = event.kind
     user_id = event.user_id or ""
-    flat = Interaction(
+    session_id = event.session_id or IMPLICIT_SESSION_PREFIX + user_id
+    context = event.context
+    device = country = item_id = category = brand = currency = order_id = query = ""
+    price_cents, quantity = -1, 1
+    if context is not None:
+        device, country = context.device or "", context.country or ""
+    if kind in _ITEM_KINDS:
+        item_id = event.item_id
+        path = event.category
+        category = category_key(path) if path else ""
+        brand = event.brand or ""
+        if event.price_cents is not None:
+            price_cents, currency = event.price_cents, event.currency
+        if kind == "purchase":
+            quantity, order_id = event.quantity, event.order_id
+    elif kind == "search":
+        query = event.query
+    elif kind == "exposure":
+        quantity = len(event.item_ids)
+    elif kind == "survey_answer":
+        item_id = event.item_id or ""
+    elif kind == "refund":
+        item_id, order_id, quantity = event.item_id or "", event.order_id, event.quantity
+        if event.price_cents is not None:
+            price_cents, currency = event.price_cents, event.currency or ""
+    return Interaction(
         event.event_id,
-        event.kind,
-        event.time_us,
-        event.session_id or implicit_session(user_id),
+        kind,
+        time_us,
+        session_id,
         user_id,
-        payload=payload,
-        ingested_us=ingested_us,
-        number=number,
+        item_id,
+        category,
+        brand,
+        price_cents,
+        currency,
+        quantity,
+        order_id,
+        query,
+        device,
+        country,
+        ingested_us,
+        payload,
+        False,
+        number,
     )
-    if event.context is not None:
-        flat.device = event.context.device or ""
-        flat.country = event.context.country or ""
-    if isinstance(event, ItemEvent):
-        flat.item_id = event.item_id
-        flat.category = category_key(event.category)
-        flat.brand = event.brand or ""
-        _set_price(flat, event.price_cents, event.currency)
-        if isinstance(event, Purchase):
-            flat.quantity = event.quantity
-            flat.order_id = event.order_id
-    elif isinstance(event, Search):
-        flat.query = event.query
-    elif isinstance(event, Refund):
-        flat.item_id = event.item_id or ""
-        flat.order_id = event.order_id
-        flat.quantity = event.quantity
-        _set_price(flat, event.price_cents, event.currency)
-    elif isinstance(event, SurveyAnswer):
-        flat.item_id = event.item_id or ""
-    elif isinstance(event, Exposure):
-        flat.quantity = len(event.item_ids)
-    return flat
-
-
-def _set_price(flat: Interaction, price_cents: int | None, currency: str | None) -> None:
-    if price_cents is not None:
-        flat.price_cents = price_cents
-        flat.currency = currency or ""
