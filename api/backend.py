@@ -70,8 +70,8 @@ class Backend:
         if self._features is not None:
             self._features.close()
 
-    async def shopper(self, user_id: str | None, session_id: str | None) -> Shopper:
-        """Return the shopper's feature rows as they are now.
+    async def shopper(self, user_id: str | None, session_id: str | None, now_us: int) -> Shopper:
+        """Return the shopper's feature rows as of ``now_us``.
 
         Raises:
             ShopperUnavailable: the feature store does not answer within a second.
@@ -80,7 +80,7 @@ class Backend:
             raise ShopperUnavailable(f"feature store {self._opening}")
         try:
             async with asyncio.timeout(_SHOPPER_S):
-                return await self._features.read_shopper(user_id, session_id)
+                return await self._features.read_shopper(user_id, session_id, now_us)
         except Exception as error:
             raise ShopperUnavailable(f"feature store: {type(error).__name__}") from error
 
@@ -111,7 +111,7 @@ class Backend:
     async def _serve_items(self) -> None:
         features = self._features = await self._open_features()
         with contextlib.suppress(ShopperUnavailable):
-            await self.shopper("-", None)  # the first read builds what all later ones use
+            await self.shopper("-", None, 0)  # the first read builds what all later ones use
         self._refresher = TableRefresher(
             self.table, features, ChangeReader(self._redis), self.metrics.change_delay_seconds.observe
         )

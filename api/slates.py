@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated, Any
 
 import orjson
@@ -22,7 +21,7 @@ from api.errors import JSON, ErrorAnswer, RequestProblem, invalid_request
 from api.question import DEFAULT_N, CategoryKey, N, SlateQuestion
 from recommender.events import utc_from_us
 from recommender.events.fields import ItemId, SessionId, ShortText, UserId
-from recommender.features import ItemCatalogue, SessionFeatures, UserFeatures
+from recommender.features import ItemCatalogue
 from recommender.serving.item_table import ItemTable
 from recommender.serving.recommender import recommend
 from recommender.serving.request import Slate, SlateRequest, Surface, UnknownItem
@@ -149,9 +148,10 @@ async def _answer(request: Request, question: SlateRequest, started: float) -> R
         raise RequestProblem(422, "invalid_request", message, [message])
     shopper = Shopper(None, [])
     store_available = True
+    now_us = time.time_ns() // 1000
     if question.user_id is not None or question.session_id is not None:
         try:
-            shopper = await backend.shopper(question.user_id, question.session_id)
+            shopper = await backend.shopper(question.user_id, question.session_id, now_us)
         except ShopperUnavailable as error:
             store_available = False
             _log.warning("slate without the shopper's features: %s", error)
@@ -160,7 +160,7 @@ async def _answer(request: Request, question: SlateRequest, started: float) -> R
         question,
         shopper.sessions,
         shopper.user,
-        now_us=time.time_ns() // 1000,
+        now_us=now_us,
         store_available=store_available,
     )
     fallback = found.fallback.value if found.fallback else None
@@ -170,7 +170,7 @@ async def _answer(request: Request, question: SlateRequest, started: float) -> R
         "surface": question.surface.value,
         "items": _entries(backend.table, found),
         "model_version": found.model_version,
-        "feature_time": _feature_time(shopper.sessions, shopper.user),
+        "feature_time": utc_from_us(shopper.feature_time_us).astimezone(UTC) if shopper.feature_time_us else None,
         "fallback": fallback,
         "took_ms": round((time.perf_counter() - started) * 1000, 3),
     }
@@ -201,13 +201,6 @@ def _item_info(item_id: str, catalogue: ItemCatalogue | None) -> dict[str, objec
         info["price_cents"] = catalogue.price_cents
         info["currency"] = catalogue.currency
     return info
-
-
-def _feature_time(sessions: Sequence[SessionFeatures], user: UserFeatures | None) -> datetime | None:
-    times = [session.feature_time_us for session in sessions]
-    if user is not None:
-        times.append(user.feature_time_us)
-    return utc_from_us(max(times)).astimezone(UTC) if times else None
 
 
 def _table(request: Request) -> ItemTable:

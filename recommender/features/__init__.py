@@ -1,5 +1,6 @@
 """Features: for each view its row class, its state and its pure fold, in one file."""
 
+from recommender.features.ageing import aged
 from recommender.features.category import CategoryTrend
 from recommender.features.interaction import Interaction, implicit_session, interaction
 from recommender.features.item_activity import ItemActivity
@@ -28,6 +29,7 @@ __all__ = [
     "ItemCatalogue",
     "SessionFeatures",
     "UserFeatures",
+    "aged",
     "implicit_session",
     "interaction",
 ]

@@ -21,6 +21,7 @@ from recommender.features import (
     ItemCatalogue,
     SessionFeatures,
     UserFeatures,
+    aged,
     implicit_session,
 )
 from recommender.features.item_catalogue import UNKNOWN
@@ -141,6 +142,8 @@ def describe_items(events: pd.DataFrame, history_dir: Path) -> dict[str, Descrip
 def describe_states(states: pd.DataFrame, session_ids: set[str], join: HistoryJoin) -> Iterator[Description]:
     """Describe the shopper of each state as serving would: by the session, the user's implicit session, the user.
 
+    The rows are those of just before the event, aged to its instant, as serving ages what it reads.
+
     Args:
         states: columns session_id, user_id, time_us, device, country.
         session_ids: sessions that exist; an implicit session that does not is not looked up.
@@ -161,7 +164,11 @@ def describe_states(states: pd.DataFrame, session_ids: set[str], join: HistoryJo
     ):
         sessions = [rows[state] for rows in (explicit, implicit) if state in rows]
         sessions.sort(key=_last_event_ms, reverse=True)
-        yield describe_shopper(sessions, users.get(state), now_us=time_us, device=device, country=country)
+        sessions = [aged(session, time_us) for session in sessions]
+        user = users.get(state)
+        if user is not None:
+            user = aged(user, time_us)
+        yield describe_shopper(sessions, user, now_us=time_us, device=device, country=country)
 
 
 def _rows(joined: pd.DataFrame, row_type: type[_ROW]) -> dict[int, _ROW]:

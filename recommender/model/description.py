@@ -69,8 +69,8 @@ def describe_shopper(
     """Describe a shopper as of ``now_us``.
 
     Args:
-        sessions: the shopper's sessions, the latest first; their recent items are merged by time.
-        user: the row of a known user.
+        sessions: the shopper's sessions as of ``now_us``, the latest first; their recent items are merged by time.
+        user: the row of a known user as of ``now_us``.
         now_us: gives the hour of the day; recency goes by order alone, so it holds in a replay as well.
         device: kind of device of the request; without it, the latest session's.
         country: ISO 3166-1 alpha-2 of the request; without it, the latest session's.

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from recommender.features.ageing import fading
+from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US
 from recommender.serving.item_table import ItemTable, Neighbours, best
 from recommender.serving.ports import Floats, Rows, Scores
 
@@ -48,19 +50,21 @@ def by_content(table: ItemTable, row: int) -> Candidates:
     return _top("model", vectors.similarities(row, size), table.available & vectors.known(size), None)
 
 
-def by_neighbours(table: ItemTable, items: Mapping[int, float], kind: str) -> Candidates:
+def by_neighbours(table: ItemTable, items: Mapping[int, float], kind: str, now_us: int) -> Candidates:
     """Return the items met together with some items (row to weight); ``kind`` is also_viewed or also_bought.
 
-    One pair of an item weighs as much as its share in all pairs of that item.
+    One pair of an item weighs as much as its share in all pairs of that item, as of ``now_us``.
     """
     of_row: Sequence[Neighbours] = table.also_viewed if kind == "also_viewed" else table.also_bought
     rows: list[Rows] = []
-    scores: list[npt.NDArray[np.float32]] = []
+    scores: list[Scores] = []
     for row, weight in items.items():
         near = of_row[row]
         if len(near.rows):
             rows.append(near.rows)
-            scores.append(near.scores * (weight / (float(near.scores.sum()) + _PRIOR_PAIRS)))
+            left = fading(near.feature_time_us, now_us, NEIGHBOUR_HALF_LIFE_US)
+            share = left * weight / (left * near.pairs + _PRIOR_PAIRS)
+            scores.append(near.scores * np.float64(share))  # what is left may be less than a float32 can tell from 0
     if not rows:
         return _nothing(kind)
     where, inverse = np.unique(np.concatenate(rows), return_inverse=True)

@@ -1,8 +1,7 @@
 """What a shopper is interested in at this moment, as the feature rows tell it.
 
 Recency is by order and by the distance to the shopper's own latest look, not to the clock, so that a replay of old
-events is served as it would have been. What rows hold as of their feature time is taken for what it was then: counts
-in windows are not used here, and a cart that has not been touched for 30 days is no cart.
+events is served as it would have been. What only time changes, the rows know: they hold as of the request.
 """
 
 from __future__ import annotations
@@ -12,9 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from recommender.features import SessionFeatures, UserFeatures
-from recommender.features.windows import SECOND_US
 
-CART_LIFE_US = 30 * 86_400 * SECOND_US
 ORDER_DECAY = 0.7
 """Weight of a recent item relative to the next later one."""
 LOOK_HALF_LIFE_MS = 6 * 3_600_000
@@ -36,7 +33,7 @@ class Interest(msgspec.Struct, frozen=True):
         return bool(self.items or self.categories or self.cart or self.latest_query)
 
 
-def interest(sessions: Sequence[SessionFeatures], user: UserFeatures | None, now_us: int) -> Interest:
+def interest(sessions: Sequence[SessionFeatures], user: UserFeatures | None) -> Interest:
     """Return a shopper's interest; ``sessions`` come the latest first."""
     looks = sorted(
         (
@@ -61,12 +58,7 @@ def interest(sessions: Sequence[SessionFeatures], user: UserFeatures | None, now
         whole = sum(user.top_category_scores)
         for category, score in zip(user.top_categories, user.top_category_scores, strict=True):
             categories[category] = categories.get(category, 0.0) + TASTE_SHARE * score / (whole or 1.0)
-    cart = [
-        item_id
-        for session in sessions
-        if now_us - session.feature_time_us <= CART_LIFE_US
-        for item_id in session.cart_items
-    ]
+    cart = [item_id for session in sessions for item_id in session.cart_items]
     query = next((query for session in sessions for query in session.recent_queries), "")
     ranked = sorted(categories.items(), key=lambda entry: (-entry[1], entry[0]))
     return Interest(items, dict(ranked), list(dict.fromkeys(cart)), query)

@@ -1,5 +1,8 @@
 """The item table: what serving knows of all items, in arrays aligned by row number.
 
+It takes rows as they are stored and keeps only what can be aged when it is used: trends on a scale that is the same at
+all instants, and neighbours with the time as of which their scores hold.
+
 Owned by one thread (the event loop). Whoever reads the feature store elsewhere hands finished rows over to it, so a
 request never sees half of a change.
 """
@@ -29,9 +32,13 @@ class Neighbours(NamedTuple):
 
     rows: Rows
     scores: npt.NDArray[np.float32]
+    """Pairs with each as of ``feature_time_us``; they lose half their weight in every ``NEIGHBOUR_HALF_LIFE_US``."""
+    pairs: float
+    """The sum of the scores."""
+    feature_time_us: int
 
 
-NO_NEIGHBOURS = Neighbours(_NO_ROWS, np.empty(0, np.float32))
+NO_NEIGHBOURS = Neighbours(_NO_ROWS, np.empty(0, np.float32), 0.0, 0)
 
 
 class ItemTable:
@@ -189,14 +196,15 @@ class ItemTable:
         score = activity.trend_score
         age = activity.feature_time_us / TREND_HALF_LIFE_US
         self._trend[row] = math.log2(score) + age if score > 0 else NO_TREND
-        self.also_viewed[row] = self._neighbours(activity.also_viewed, activity.also_viewed_scores)
-        self.also_bought[row] = self._neighbours(activity.also_bought, activity.also_bought_scores)
+        as_of_us = activity.feature_time_us
+        self.also_viewed[row] = self._neighbours(activity.also_viewed, activity.also_viewed_scores, as_of_us)
+        self.also_bought[row] = self._neighbours(activity.also_bought, activity.also_bought_scores, as_of_us)
 
-    def _neighbours(self, item_ids: Sequence[str], scores: Sequence[float]) -> Neighbours:
+    def _neighbours(self, item_ids: Sequence[str], scores: Sequence[float], feature_time_us: int) -> Neighbours:
         if not item_ids:
             return NO_NEIGHBOURS
         rows = np.fromiter(map(self._place, item_ids), np.intp, len(item_ids))
-        return Neighbours(rows, np.array(scores, np.float32))
+        return Neighbours(rows, np.array(scores, np.float32), sum(scores), feature_time_us)
 
 
 def best(scores: npt.NDArray[np.floating], most: int) -> Rows:

@@ -63,6 +63,14 @@ def recommend(
 ) -> Slate:
     """Make a slate: available items, each once, ``request.n`` of them as long as there are enough.
 
+    Args:
+        table: the items.
+        request: what is asked for.
+        sessions: the shopper's sessions as of ``now_us``, the latest first.
+        user: the row of a known user as of ``now_us``.
+        now_us: the instant of the request.
+        store_available: whether the shopper's features could be read.
+
     Raises:
         UnknownItem: the request names an item that the table does not have.
         UnknownCategory: the request names a category in which no item was ever seen.
@@ -72,7 +80,7 @@ def recommend(
     anchor = None if request.item_id is None else table.row_of(request.item_id)
     if request.item_id is not None and anchor is None:
         raise UnknownItem(request.item_id)
-    wishes = interest(sessions, user, now_us)
+    wishes = interest(sessions, user)
     candidates = _candidates(table, request, wishes, anchor, sessions, user, now_us)
     among = _among(table, request)
     if among is not None:
@@ -103,8 +111,8 @@ def _candidates(
         catalogue = table.catalogue[anchor]
         category = catalogue.category if catalogue else ""
         return [
-            by_neighbours(table, {anchor: 1.0}, "also_viewed"),
-            by_neighbours(table, {anchor: 1.0}, "also_bought"),
+            by_neighbours(table, {anchor: 1.0}, "also_viewed", now_us),
+            by_neighbours(table, {anchor: 1.0}, "also_bought", now_us),
             by_content(table, anchor),
             by_category(table, {category: 1.0} if category else {}),
             by_trend(table),
@@ -114,8 +122,8 @@ def _candidates(
     if surface is Surface.CART and wishes.cart:
         near = dict.fromkeys(table.rows_of(wishes.cart), 1.0)
     found = [
-        by_neighbours(table, near, "also_viewed"),
-        by_neighbours(table, near, "also_bought"),
+        by_neighbours(table, near, "also_viewed", now_us),
+        by_neighbours(table, near, "also_bought", now_us),
         by_category(table, wishes.categories),
         by_trend(table, request.category),
         again(recent),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from recommender.features import ROW_TYPES, FeatureRow, SessionFeatures, UserFeatures, implicit_session
+from recommender.features import ROW_TYPES, FeatureRow, SessionFeatures, UserFeatures, aged, implicit_session
 from recommender.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class Shopper(NamedTuple):
     user: UserFeatures | None
     sessions: list[SessionFeatures]
     """The known shopper's implicit session and the session named, as far as they exist, the latest first."""
+    feature_time_us: int = 0
+    """The latest feature time of these rows as they are stored; 0 without any."""
 
 
 class FeastFeatures:
@@ -61,8 +63,14 @@ class FeastFeatures:
         for start in range(0, len(newest), _ROWS_PER_WRITE):
             self._online.write_rows(self._store.config, self._views, newest[start : start + _ROWS_PER_WRITE])
 
-    def read(self, row_type: type[R], keys: Sequence[str]) -> list[R | None]:
-        """Return the rows of these keys, in their order; None where nothing is stored."""
+    def read(self, row_type: type[R], keys: Sequence[str], now_us: int | None = None) -> list[R | None]:
+        """Return the rows of these keys, in their order; None where nothing is stored.
+
+        Args:
+            row_type: the view.
+            keys: ids of the view's entity.
+            now_us: as of when the rows are to hold; without it each is as it is stored, as of its feature time.
+        """
         codec = self._codecs[row_type.view]
         rows: list[R | None] = []
         for start in range(0, len(keys), _KEYS_PER_READ):
@@ -71,10 +79,10 @@ class FeastFeatures:
                 features=codec.refs, entity_rows={row_type.entity: some}, full_feature_names=True
             )
             rows += codec.decode(response, some)
-        return rows
+        return rows if now_us is None else [row and aged(row, now_us) for row in rows]
 
-    async def read_shopper(self, user_id: str | None, session_id: str | None) -> Shopper:
-        """Return what is known of a shopper, in one round trip to Redis."""
+    async def read_shopper(self, user_id: str | None, session_id: str | None, now_us: int | None = None) -> Shopper:
+        """Return what is known of a shopper, in one round trip to Redis; for ``now_us`` see ``read``."""
         session_ids = [implicit_session(user_id)] if user_id else []
         if session_id and session_id not in session_ids:
             session_ids.append(session_id)
@@ -88,7 +96,11 @@ class FeastFeatures:
         response = await self._store.get_online_features_async(features=refs, entity_rows=keys, full_feature_names=True)
         found = [row for row in sessions.decode(response, session_ids) if row is not None]
         found.sort(key=lambda row: row.feature_time_us, reverse=True)
-        return Shopper(users.decode(response, [user_id])[0] if user_id else None, found)
+        user = users.decode(response, [user_id])[0] if user_id else None
+        latest_us = max((row.feature_time_us for row in (user, *found) if row is not None), default=0)
+        if now_us is None:
+            return Shopper(user, found, latest_us)
+        return Shopper(user and aged(user, now_us), [aged(row, now_us) for row in found], latest_us)
 
     def history_join(self, entity_rows: pd.DataFrame, row_types: Sequence[type[FeatureRow]]) -> pd.DataFrame:
         """Add to entity rows the columns of each view, ``view__column``, as of each row's timestamp.

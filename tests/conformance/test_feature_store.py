@@ -67,7 +67,7 @@ def catalogue(item_id: str) -> ItemCatalogue:
 
 
 def activity(item_id: str) -> ItemActivity:
-    return ItemActivity(item_id, NOON_US, *[0] * 9, 0.0, 0.0, [], [], [], [])
+    return ItemActivity(item_id, NOON_US, *[0] * 9, 0.0, 0.0, [], [], [], [], [])
 
 
 @pytest.mark.parametrize("row_type", ROW_TYPES, ids=lambda row_type: row_type.view)
@@ -207,15 +207,37 @@ def shopper(features: FeastFeatures, user_id: str | None, session_id: str | None
 def test_a_known_shopper_has_the_user_row_and_both_sessions_the_latest_first(features: FeastFeatures) -> None:
     user_id, session_id = fresh_key(), fresh_key()
     own, named = session(implicit_session(user_id), NOON_US, user_id), session(session_id, NOON_US + 1, user_id)
-    user = UserFeatures(user_id, NOON_US, *[0] * 12, 0.0, "", 0.0, [], [], [], [])
+    user = UserFeatures(user_id, NOON_US, *[0] * 12, 0.0, "", 0.0, [], [], [], [], [])
     features.write([own, named, user])
 
-    assert shopper(features, user_id, session_id) == Shopper(user, [named, own])
-    assert shopper(features, user_id, None) == Shopper(user, [own])
-    assert shopper(features, user_id, implicit_session(user_id)) == Shopper(user, [own])
-    assert shopper(features, user_id, "another session") == Shopper(user, [own])
-    assert shopper(features, None, session_id) == Shopper(None, [named])
-    assert shopper(features, "another user", session_id) == Shopper(None, [named])
+    assert shopper(features, user_id, session_id) == Shopper(user, [named, own], NOON_US + 1)
+    assert shopper(features, user_id, None) == Shopper(user, [own], NOON_US)
+    assert shopper(features, user_id, implicit_session(user_id)) == Shopper(user, [own], NOON_US)
+    assert shopper(features, user_id, "another session") == Shopper(user, [own], NOON_US)
+    assert shopper(features, None, session_id) == Shopper(None, [named], NOON_US + 1)
+    assert shopper(features, "another user", session_id) == Shopper(None, [named], NOON_US + 1)
+
+
+def test_rows_are_read_as_of_the_instant_asked_for_and_as_they_are_stored_without_one(features: FeastFeatures) -> None:
+    user_id, later_us = fresh_key(), NOON_US + 2 * 3_600_000_000
+    pane = 5 << 20 | 3 << 2  # 5 views, 30 s before the feature time
+    stored = UserFeatures(user_id, NOON_US, 5, 5, 5, *[0] * 9, 0.0, "", 0.0, ["Shoes"], [8.0], [], [], [pane])
+    visit = session(implicit_session(user_id), NOON_US, user_id)
+    visit.events, visit.views, visit.cart_items = 7, 5, ["i1"]
+    features.write([stored, visit])
+
+    assert features.read(UserFeatures, [user_id, "nobody"]) == [stored, None]
+    (read, nobody) = features.read(UserFeatures, [user_id, "nobody"], later_us)
+    assert nobody is None
+    assert read is not None
+    assert (read.views_5m, read.views_1h, read.views_24h) == (0, 0, 5)
+    assert read.top_category_scores == [pytest.approx(8.0 * 2 ** (-2 / (7 * 24)))]
+
+    now = asyncio.run(features.read_shopper(user_id, None, later_us))
+    assert now.user == read
+    assert [(each.events, each.views, each.cart_items) for each in now.sessions] == [(0, 0, ["i1"])]
+    assert now.feature_time_us == NOON_US
+    assert shopper(features, user_id, None) == Shopper(stored, [visit], NOON_US)
 
 
 @pytest.mark.parametrize(

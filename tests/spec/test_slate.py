@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from recommender.features import ItemActivity, ItemCatalogue, SessionFeatures, UserFeatures
+from recommender.features import ItemActivity, ItemCatalogue, SessionFeatures, UserFeatures, aged
+from recommender.serving.candidates import by_neighbours
 from recommender.serving.item_table import ItemTable
 from recommender.serving.recommender import recommend
 from recommender.serving.request import Fallback, Slate, SlateRequest, Surface, UnknownCategory, UnknownItem
@@ -47,6 +48,7 @@ def activity(
         scores[: len(viewed)],
         list(bought),
         scores[: len(bought)],
+        [],
     )
 
 
@@ -129,7 +131,7 @@ def test_items_in_the_cart_and_excluded_ones_are_left_out() -> None:
 def test_a_cart_not_touched_for_a_month_is_no_cart() -> None:
     old = session(cart=["trail"], feature_time_us=NOW_US - 31 * DAY_US)
 
-    items, _ = slate(SlateRequest(Surface.HOME, 10), old)
+    items, _ = slate(SlateRequest(Surface.HOME, 10), aged(old, NOW_US))
 
     assert "trail" in items
 
@@ -178,6 +180,21 @@ def test_trends_of_different_feature_times_are_compared_at_one_instant() -> None
     table.put("new", catalogue("new", "A", 1), activity("new", 2.0, [], []))
 
     assert slate(SlateRequest(Surface.TRENDING, 2), table=table)[0] == ["new", "old"]
+
+
+def test_pairs_of_a_neighbour_count_as_of_the_request_whenever_they_were_loaded() -> None:
+    month_ago = NOW_US - 28 * DAY_US  # two half-lives
+    table = ItemTable()
+    for item in ("then", "now", "tent", "lamp"):
+        table.put(item, catalogue(item, "", 1), None)
+    table.put_activity(activity("then", 0.0, ["tent"], [], month_ago))
+    table.put_activity(activity("now", 0.0, ["lamp"], []))
+
+    found = by_neighbours(table, dict.fromkeys(table.rows_of(["then", "now"]), 1.0), "also_viewed", NOW_US)
+
+    scores = dict(zip([table.ids[row] for row in found.rows], found.scores.tolist(), strict=True))
+    assert scores["lamp"] == 1.0
+    assert scores["tent"] == pytest.approx((2.5 / 4.5) / (10 / 12))  # 10 pairs, of which a quarter is left
 
 
 def test_an_item_only_seen_in_events_is_available() -> None:

@@ -26,7 +26,7 @@ def user(
 ) -> UserFeatures:
     categories, brands = categories or {}, brands or {}
     lists = (list(categories), list(categories.values()), list(brands), list(brands.values()))
-    return UserFeatures(user_id, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, "", 0.0, *lists)
+    return UserFeatures(user_id, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, "", 0.0, *lists, [])
 
 
 def group(description: dict[str, float], name: str) -> dict[str, float]:

@@ -36,10 +36,8 @@ def test_a_source_without_weight_counts_nothing() -> None:
 
 
 def test_later_looks_weigh_more_and_days_between_them_count() -> None:
-    close = interest([session([("a", "A"), ("b", "B")])], None, NOW_US)
-    apart = interest(
-        [session([("a", "A")]), session([("b", "B")], feature_time_us=NOW_US - 86_400_000_000)], None, NOW_US
-    )
+    close = interest([session([("a", "A"), ("b", "B")])], None)
+    apart = interest([session([("a", "A")]), session([("b", "B")], feature_time_us=NOW_US - 86_400_000_000)], None)
 
     assert close.items["a"] == 1.0
     assert 0.6 < close.items["b"] < 0.7
@@ -49,16 +47,16 @@ def test_later_looks_weigh_more_and_days_between_them_count() -> None:
 
 def test_an_item_in_two_sessions_counts_at_its_latest_look() -> None:
     both = interest(
-        [session([("a", "A"), ("b", "B")]), session([("b", "B")], feature_time_us=NOW_US + 60_000_000)], None, NOW_US
+        [session([("a", "A"), ("b", "B")]), session([("b", "B")], feature_time_us=NOW_US + 60_000_000)], None
     )
 
     assert list(both.items) == ["b", "a"]
 
 
 def test_lasting_taste_weighs_less_than_the_session() -> None:
-    user = UserFeatures("u", NOW_US, *[0] * 12, 0.0, "", 0.0, ["Camping", "Shoes"], [3.0, 1.0], [], [])
+    user = UserFeatures("u", NOW_US, *[0] * 12, 0.0, "", 0.0, ["Camping", "Shoes"], [3.0, 1.0], [], [], [])
 
-    found = interest([session([("a", "A")])], user, NOW_US)
+    found = interest([session([("a", "A")])], user)
 
     assert list(found.categories) == ["A", "Camping", "Shoes"]
     assert found.categories["Camping"] == pytest.approx(0.225)
