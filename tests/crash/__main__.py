@@ -40,7 +40,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=_DEFAULT_SEED, help="the same seed kills by the same schedule")
     parser.add_argument("--kills", type=int, default=20, help="of each: worker, API, and Redis as the event log")
     parser.add_argument("--broker-kills", type=int, default=8, help="of the Kafka broker")
-    parser.add_argument("--gap", type=float, default=7.0, help="mean time from one kill to the next [s]")
+    parser.add_argument("--gap", type=float, default=6.0, help="mean time from one kill to the next [s]")
     parser.add_argument("--rows", type=int, help="of the file; all without it")
     parser.add_argument("--file", type=Path, help="a taobao file; that of LIVESHELF_DATA without it")
     parser.add_argument("--keep", type=Path, help="folder to work in, kept; a temporary one without it")

@@ -137,48 +137,50 @@ class CrashTest:
         span_s = (lambda events: events[-1].t - events[0].t)(self._events())
         planned_s = 1.6 * sum(kill.gap_s + kill.aim_s for kill in kills) + 60.0
         speed = str(max(1.0, span_s / planned_s))
-        for kill in kills:
-            self._feeder.keep_going(speed)
-            self._make(kill, "replay", speed)
+        self._make_all(kills, "replay", speed)
         self._feeder.break_off()
 
     def _drain_and_kill(self, kills: Sequence[Kill]) -> None:
         """Send the whole file as fast as it goes, what came before again too, and kill while the backlog drains."""
-        self._feeder.keep_going("max")
-        for kill in kills:
-            self._make(kill, "drain", "max")
+        self._make_all(kills, "drain", "max")
         self._feeder.finish()
 
-    def _make(self, kill: Kill, phase: str, speed: str) -> None:
-        time.sleep(kill.gap_s)
+    def _make_all(self, kills: Sequence[Kill], phase: str, speed: str) -> None:
+        self._feeder.keep_going(speed)
+        left = list(kills)
+        while left:
+            time.sleep(left[0].gap_s)
+            kill = self._first_ripe(left, speed)
+            time.sleep(kill.aim_s)
+            if self._make(kill, phase):
+                left.remove(kill)
+
+    def _first_ripe(self, left: Sequence[Kill], speed: str) -> Kill:
+        """Wait for the next kill of the schedule, but do not let one that has to wait hold up those behind it."""
         deadline = time.monotonic() + _WAIT_LIMIT_S
-        while not self._is_ripe(kill):
+        while time.monotonic() < deadline:
             self._shop.require_running()
             self._feeder.keep_going(speed)
-            if time.monotonic() > deadline:
-                raise Gone(
-                    f"{kill.target}: cannot be killed within {_WAIT_LIMIT_S:.0f} s:\n{self._shop.output()[-2_000:]}"
-                )
+            for place, kill in enumerate(left):
+                if (place == 0 or not kill.again) and self._is_ripe(kill):
+                    return kill
             time.sleep(0.05)
-        time.sleep(kill.aim_s)
+        raise Gone(f"{left[0].target}: cannot be killed within {_WAIT_LIMIT_S:.0f} s:\n{self._shop.output()[-2_000:]}")
+
+    def _make(self, kill: Kill, phase: str) -> bool:
+        """Kill; return False where the process has died of itself meanwhile, as one does if Redis goes as it starts."""
         pid = self._pid(kill.target)
-        if pid is None:  # died of itself meanwhile, as the dataflow does when Redis has gone as it starts
-            self._make(kill._replace(gap_s=0.0), phase, speed)
-            return
+        if pid is None or not self._is_ripe(kill):
+            return False
         lag, sends = self._shop.lag(), self._feeder.sends()
         lived_s = age_s(pid) or 0.0
         starts = kill.target != BROKER and not self._shop.is_up(kill.target)
+        at_s = time.monotonic() - self._began
         self._kill(kill.target, pid)
-        hit = Hit(
-            round(time.monotonic() - self._began, 1),
-            kill.target,
-            "start" if starts else phase,
-            lag,
-            round(lived_s, 1),
-            sends or bool(lag),
-        )
+        hit = Hit(round(at_s, 1), kill.target, "start" if starts else phase, lag, round(lived_s, 1), sends or bool(lag))
         self.hits.append(hit)
         say(f"{hit.at_s:6.1f} s  kill -9 {hit.target:<8} in {hit.phase:<6} lag {hit.lag}, had lived {hit.lived_s} s")
+        return True
 
     def _is_ripe(self, kill: Kill) -> bool:
         if kill.target == BROKER:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bytewax.recovery import init_db_dir
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
@@ -29,10 +29,16 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 class Stream:
-    """The feature flow of an installation."""
+    """The feature flow of an installation.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: those of the installation.
+        variables: further environment variables.
+    """
+
+    def __init__(self, settings: Settings, variables: Mapping[str, str] | None = None) -> None:
         self._settings = settings
+        self._variables = dict(variables or {})
         self._recovery = Installation(settings.data_dir).recovery_dir
         self._process: subprocess.Popen[bytes] | None = None
         if not self._recovery.exists():
@@ -43,7 +49,11 @@ class Stream:
         """Start the flow, on from its last snapshot."""
         command = [sys.executable, "-m", "bytewax.run", "dataflows.features"]
         command += ["-r", str(self._recovery), "-s", "1", "-b", "0"]
-        env = environment(self._settings) | ({"LIVESHELF_UNTIL_DRAINED": "true"} if until_drained else {})
+        env = (
+            environment(self._settings)
+            | self._variables
+            | ({"LIVESHELF_UNTIL_DRAINED": "true"} if until_drained else {})
+        )
         self._process = subprocess.Popen(command, env=env)
 
     def kill(self) -> None:
