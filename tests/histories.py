@@ -83,6 +83,7 @@ def plain_join(history_dir: Path) -> HistoryJoin:
             rows = pq.read_table(parts_glob(history_dir, row_type.view).rpartition("/")[0]).to_pandas()
             names = {column.name: f"{row_type.view}__{column.name}" for column in row_type.columns()}
             rows = rows.rename(columns=names).sort_values(EVENT_TIMESTAMP)
+            rows[f"{row_type.view}__{EVENT_TIMESTAMP}"] = rows[EVENT_TIMESTAMP]
             joined = pd.merge_asof(joined, rows, on=EVENT_TIMESTAMP, by=row_type.entity)
         return joined
 

@@ -31,7 +31,8 @@ from recommender.model.encoding import Encoded, encode
 
 HistoryJoin = Callable[[pd.DataFrame, Sequence[type[FeatureRow]]], pd.DataFrame]
 """Adds to entity rows (entity ids, ``event_timestamp``, others that pass through) the columns of each view as
-``view__column``, as of each row's timestamp; null where nothing was known. The order of rows may change."""
+``view__column``, as of each row's timestamp, and ``view__event_timestamp``, the feature time of what was found; null
+where nothing was known. The order of rows may change."""
 
 TARGET_WEIGHTS = {"view": 1.0, "click": 1.0, "add_to_wishlist": 2.0, "add_to_cart": 2.0, "purchase": 3.0}
 """Kinds of events that are examples, with their weight."""
@@ -177,7 +178,7 @@ def _rows(joined: pd.DataFrame, row_type: type[_ROW]) -> dict[int, _ROW]:
     found = joined[joined[names[0]].notna()]
     columns = [_as_python(found[name], column.type) for name, column in zip(names, row_type.columns(), strict=True)]
     keys = found[row_type.entity].tolist()
-    times = found[EVENT_TIMESTAMP].dt.as_unit("us").astype("int64").tolist()
+    times = found[f"{row_type.view}__{EVENT_TIMESTAMP}"].dt.as_unit("us").astype("int64").tolist()
     rows = (row_type(*values) for values in zip(keys, times, *columns, strict=True))
     return dict(zip(found["state"].tolist(), rows, strict=True))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from recommender.features import ROW_TYPES, FeatureRow, SessionFeatures, UserFeatures, aged, implicit_session
@@ -63,6 +63,10 @@ class FeastFeatures:
         for start in range(0, len(newest), _ROWS_PER_WRITE):
             self._online.write_rows(self._store.config, self._views, newest[start : start + _ROWS_PER_WRITE])
 
+    def forget(self, places: Iterable[tuple[str, str]]) -> None:
+        """Remove rows, given by view and key; of an entity that has but this one view."""
+        self._online.forget_rows(self._store.config, [(self._views[view], key) for view, key in places])
+
     def read(self, row_type: type[R], keys: Sequence[str], now_us: int | None = None) -> list[R | None]:
         """Return the rows of these keys, in their order; None where nothing is stored.
 
@@ -103,7 +107,7 @@ class FeastFeatures:
         return Shopper(user and aged(user, now_us), [aged(row, now_us) for row in found], latest_us)
 
     def history_join(self, entity_rows: pd.DataFrame, row_types: Sequence[type[FeatureRow]]) -> pd.DataFrame:
-        """Add to entity rows the columns of each view, ``view__column``, as of each row's timestamp.
+        """Add to entity rows the columns of each view, ``view__column``, that were the latest at each row's timestamp.
 
         Args:
             entity_rows: the ids of the views' entities, ``event_timestamp`` as datetime64[us, UTC], and any other
@@ -111,8 +115,8 @@ class FeastFeatures:
             row_types: the views to join, from history.
 
         Returns:
-            The same rows in any order; null where a view had no row of the entity yet, which makes its integer columns
-            floats.
+            The same rows in any order, also with ``view__event_timestamp``, the feature time as of which the columns
+            hold; null where a view had no row of the entity yet, which makes its integer columns floats.
         """
         refs = [ref for row_type in row_types for ref in self._codecs[row_type.view].refs]
         job = self._store.get_historical_features(entity_df=entity_rows, features=refs, full_feature_names=True)

@@ -81,6 +81,8 @@ def test_each_entity_row_gets_the_latest_rows_that_are_not_later_than_itself(set
                 if column.type.value == "int" and wanted is not None:
                     wanted = float(wanted)
                 assert got == wanted, (example, row_type.view, column.name)
+            found_at = plain(joined.at[example, f"{row_type.view}__event_timestamp"])
+            assert (found_at and found_at.value // 1000) == (expected and expected.time_us)
     assert found > 200
     features.close()
 

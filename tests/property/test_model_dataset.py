@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -120,3 +121,17 @@ def test_a_sample_is_even_over_time_and_says_how_many_there_were(events: list[In
     assert len(data.times_us) == 5
     assert data.times_us[0] == wanted[0].time_us
     assert data.times_us[-1] == wanted[-1].time_us
+
+
+@pytest.mark.parametrize(("days", "expected"), [(29, {"tent"}), (31, set())])
+def test_a_state_is_aged_to_its_event_as_serving_ages_what_it_reads(days: int, expected: set[str]) -> None:
+    day = 86_400_000_000
+    events = [Interaction("cart", "add_to_cart", 1, "s0", user_id="u0", item_id="tent")]
+    events += [Interaction(f"e{n:02d}", "view", 2, f"other{n}", item_id=f"i{n % 2}") for n in range(20)]
+    events.append(Interaction("later", "view", days * day, "s0", user_id="u0", item_id="lamp"))
+
+    data = training_set(events)
+
+    assert data.times_us[-1] == days * day
+    assert described(data, len(data.times_us) - 1, "cart") == expected
+    assert described(data, len(data.times_us) - 1, "recent") == {"tent"}
