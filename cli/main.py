@@ -22,6 +22,12 @@ deadletters = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(deadletters, name="deadletters")
+bench = typer.Typer(
+    help="Measure this installation's code on this computer, with processes and data of its own.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(bench, name="bench")
 
 DataDir = Annotated[
     Path | None,
@@ -168,6 +174,45 @@ def deadletters_purge(
     from cli.deadletters import run_purge
 
     raise typer.Exit(run_purge(letter_ids=letter_ids or [], data_dir=data_dir, yes=yes, as_json=as_json))
+
+
+@bench.command("stream")
+def bench_stream(
+    events: Annotated[Path, typer.Option(help="Data set file or folder; .gz is read as it is.")],
+    dataset: Annotated[str, typer.Option(help="Format of the file.")] = "taobao",
+    rows: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Some of passthrough,compute,fold-window,end-to-end,freshness.")
+    ] = None,
+    kafka: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Measure end to end on this Kafka as well.")
+    ] = None,
+    rates: Annotated[str, typer.Option(help="Events per second at which freshness is measured.")] = "500,2000",
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each of these rates is held.")] = 20.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of compute and passthrough; the median counts.")] = 3,
+    slice_events: Annotated[
+        int, typer.Option("--slice", min=1, help="Events for Bytewax's own windows, which are slow.")
+    ] = 2_000,
+    profile: Annotated[bool, typer.Option("--profile", help="Also tell where the time goes.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Events per second by stage, from the event log to the features, and how fresh these are."""
+    from cli.bench import run_stream
+
+    code = run_stream(
+        dataset=dataset,
+        file=events,
+        rows=rows,
+        only=only,
+        kafka=kafka,
+        rates=rates,
+        seconds=seconds,
+        rounds=rounds,
+        slice_events=slice_events,
+        profile=profile,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -1,0 +1,145 @@
+"""``liveshelf bench``: measures the stream on this computer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.stream.children import ChildFailed
+from benchmarks.stream.progress import Display
+from benchmarks.stream.run import SECTIONS, Options, run
+from cli.load_report import DONE, FAILED, INTERRUPTED
+from cli.problem import WRONG_USE, Problem
+from cli.replay import sigterm_interrupts
+from recommender.loaders import LoaderError, MissingFile, UnknownDataset, WrongFormat
+
+
+def run_stream(
+    *,
+    dataset: str,
+    file: Path,
+    rows: int | None,
+    only: str | None,
+    kafka: str | None,
+    rates: str,
+    seconds: float,
+    rounds: int,
+    slice_events: int,
+    profile: bool,
+    as_json: bool,
+) -> int:
+    """Measure; print one JSON object or tables on standard output, progress on standard error."""
+    options = Options(
+        dataset=dataset,
+        file=file,
+        rows=rows,
+        only=_sections(only),
+        kafka=kafka,
+        rates=_rates(rates),
+        seconds=seconds,
+        rounds=rounds,
+        slice_events=slice_events,
+        profile=profile,
+    )
+    result: dict[str, Any] = {}
+    code = DONE
+    with sigterm_interrupts():
+        try:
+            with Display() as display:
+                run(options, display, result)
+        except (UnknownDataset, MissingFile, WrongFormat) as error:
+            raise Problem(str(error), WRONG_USE) from None
+        except (LoaderError, ChildFailed) as error:
+            print(f"liveshelf: {error}", file=sys.stderr)
+            code = FAILED
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+            result["interrupted"] = True
+    if as_json:
+        print(json.dumps(result))
+    elif "ratios" in result:
+        _show(result)
+    return code
+
+
+def _sections(only: str | None) -> tuple[str, ...]:
+    if only is None:
+        return SECTIONS
+    wanted = tuple(name.strip() for name in only.split(","))
+    for name in wanted:
+        if name not in SECTIONS:
+            raise Problem(f"--only: must be some of {', '.join(SECTIONS)}; got {name!r}", WRONG_USE)
+    return wanted
+
+
+def _rates(text: str) -> tuple[int, ...]:
+    try:
+        rates = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        rates = ()
+    if not rates or min(rates) < 1:
+        raise Problem(f"--rates: must be positive whole numbers with commas between; got {text!r}", WRONG_USE)
+    return rates
+
+
+_SHOWN_US, _SHOWN_FUNCTIONS = 0.05, 20
+_RATES = {
+    "passthrough": "passthrough: the source through an empty flow",
+    "compute": "compute: decode, validate, dedupe, all features",
+    "end_to_end": "end to end: Redis Streams to Feast on Redis",
+    "end_to_end_kafka": "end to end: Kafka to Feast on Redis",
+    "bytewax_fold_window": "the windows alone, by Bytewax's fold_window",
+}
+
+
+def _show(result: dict[str, Any]) -> None:
+    console = Console()
+    machine = result["machine"]
+    console.print(f"{result['file']}: {result['events']:,} events; {machine['cpus']} CPUs, Python {machine['python']}")
+    table = Table("", "events/s", "CPU us/event", "peak MB")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for key, label in _RATES.items():
+        if key in result:
+            found = result[key]
+            cpu = 1e6 * found["cpu_s"] / found["events"]
+            rate = result[f"{key}_events_per_second"]
+            table.add_row(label, f"{rate:,.0f}", f"{cpu:,.2f}", f"{found['peak_rss_mb']:,.0f}")
+    console.print(table)
+    for name, ratio in result["ratios"].items():
+        console.print(f"  {name.replace('_', ' ')}: {ratio:g}")
+    if "freshness_ms" in result:
+        fresh = Table("freshness at", "p50 ms", "p99 ms", "max ms", "accepted/s")
+        for rate, found in result["freshness_ms"].items():
+            figures = [f"{found[name]:,.1f}" for name in ("p50", "p99", "max", "events_acknowledged_per_second")]
+            fresh.add_row(f"{rate} events/s", *figures)
+        console.print(fresh)
+    for key, profile in result.get("profile", {}).items():
+        _show_profile(console, key, profile)
+
+
+def _show_profile(console: Console, key: str, profile: dict[str, Any]) -> None:
+    console.print(
+        f"{key.replace('_', ' ')}: per event {profile['cpu_us_per_event']:g} us CPU, "
+        f"{profile['wall_us_per_event']:g} us in all; {profile['events_per_second']:,.0f} events/s with the timers"
+    )
+    table = Table("part", "CPU us/event", "waiting us/event", "share of CPU")
+    for part in profile["parts"]:
+        if part["cpu_us_per_event"] >= _SHOWN_US or part["waiting_us_per_event"] >= _SHOWN_US:
+            table.add_row(
+                part["part"],
+                f"{part['cpu_us_per_event']:.2f}",
+                f"{part['waiting_us_per_event']:.2f}",
+                f"{part['cpu_share']:.1%}",
+            )
+    console.print(table)
+    functions = Table("function", "share of CPU", "with what it calls")
+    functions.columns[0].overflow = "fold"
+    for function in profile["functions"][:_SHOWN_FUNCTIONS]:
+        functions.add_row(function["function"], f"{function['own_share']:.1%}", f"{function['share']:.1%}")
+    console.print(functions)
