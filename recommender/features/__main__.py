@@ -7,6 +7,7 @@ import sys
 from datetime import timedelta
 
 from recommender.features import ROW_TYPES, Column, FeatureRow, implicit_session
+from recommender.features.ageing import CART_LIFE_US, COUNTED
 from recommender.features.intake import ALLOWED_LATENESS_US, REMEMBERED_EVENTS
 from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US, TREND_HALF_LIFE_US
 from recommender.features.session import LOOKS, NEIGHBOUR_SPAN_US, NEIGHBOURS_EACH_SIDE, VISIT_GAP_US
@@ -20,13 +21,14 @@ HEAD = """\
 
 Every column of every feature view, as its row class declares it. Feast registers, the stream writes and
 validation checks exactly these. No column is ever null: what is unknown has the value its description names.
-Besides its columns each row has the id of its entity and `feature_time_us`, the instant as of which they hold.
+Besides its columns each row has the id of its entity and `feature_time_us`, the instant as of which they hold. To read
+them as of now, see [Reading them later](#reading-them-later).
 """
 
 
 def document() -> str:
     """Return the page that describes all feature views."""
-    return HEAD + "".join(_section(row_type) for row_type in ROW_TYPES) + _definitions()
+    return HEAD + "".join(_section(row_type) for row_type in ROW_TYPES) + _definitions() + _reading()
 
 
 def _definitions() -> str:
@@ -58,6 +60,62 @@ def _definitions() -> str:
 - **Orders** are told apart by `order_id`. Money sums quantity times price over the priced lines of one currency.
 - **Categories.** An item counts, by its `trend_score`, for the category of its latest event or upsert that names one,
   and for all above it.
+"""
+
+
+def _reading() -> str:
+    kinds = "; ".join(
+        f"`{row_type.view}`: " + ", ".join(f"{place} {kind}" for place, kind in enumerate(counted))
+        for row_type, counted in COUNTED.items()
+    )
+    pane = _span(WINDOW_5M.pane_us)
+    return f"""
+## Reading them later
+
+A row stands as it is until the next event of its entity. What time alone changes is computed when the row is read,
+as of the instant of reading `R`, by `recommender.features.aged(row, now_us)`:
+
+- The counts of the windows are taken again, as of R instead of T, and the ratio of them.
+- Each score is multiplied by `2^(-(R - T) / half-life)`. The order of a list stays.
+- A visit is over when R is more than {_span(VISIT_GAP_US)} after T: `started_at_ms`, `duration_s`, `events`,
+  `views` and `distinct_categories` are 0 then. A cart is empty when R is more than {_span(CART_LIFE_US)} after T.
+- Rows of the catalogue do not change. A row whose T is R or later stays as it is.
+
+`feature_time_us` of an aged row is R; a session keeps its T. So a row can be aged again.
+
+The column `panes` holds the panes that are in a window at T, by kind, the oldest first, each as one integer
+`count << 20 | age << 2 | kind`. A pane begins at `(floor(T / p) - age) * p`, where p is {pane}; it is in a window if
+it begins no earlier than the window's first pane. What only the longer windows still hold is put together in panes of
+their width. The kinds are {kinds}.
+
+The serving API and training age every row. The application's own reader does it for whoever names the instant; without
+`now_us` it gives rows as they are stored:
+
+```python
+import time
+
+from recommender.features import UserFeatures
+from recommender.settings import Settings
+from recommender.store import FeastFeatures
+
+(row,) = FeastFeatures.open(Settings()).read(UserFeatures, ["ada"], time.time_ns() // 1_000)
+```
+
+`get_online_features` of Feast gives rows as they are stored. An on-demand feature view could not age them, because
+Feast does not tell it their feature times; the response holds them, and this does:
+
+```python
+from recommender.features import aged
+from recommender.store.codec import RowCodec
+
+codec = RowCodec(UserFeatures)
+response = store.get_online_features(codec.refs, [{{"user_id": "ada"}}], full_feature_names=True)
+(row,) = codec.decode(response, ["ada"])
+row = row and aged(row, time.time_ns() // 1_000)
+```
+
+`get_historical_features` with a frame of entity rows and `full_feature_names=True` adds a column
+`<view>__event_timestamp`, the T of each row that it found.
 """
 
 
