@@ -5,10 +5,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types imports lock clean
+.PHONY: help setup run test crash-test shuffle-test check lint types imports lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv with everything in it; quick when nothing has changed
 	@PYTHON="$(PYTHON)" scripts/setup
@@ -18,6 +18,12 @@ run: setup  ## start it all with a simulated shop
 
 test: setup  ## run all tests
 	@python -m pytest -ra
+
+crash-test: setup  ## kill everything again and again during replays of LIVESHELF_DATA, 25 minutes; CRASH="--seed 2"
+	@python -m tests.crash --log both $(CRASH)
+
+shuffle-test: setup  ## the file of LIVESHELF_DATA out of order, late and twice; SHUFFLE="--seed 2"
+	@python -m tests.crash.shuffle $(SHUFFLE)
 
 check: lint types imports test  ## everything that CI checks
 

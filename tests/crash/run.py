@@ -198,7 +198,7 @@ class CrashTest:
             os.kill(pid, signal.SIGKILL)
             return
         self._broker.kill()
-        self._restart = Thread(target=self._broker.start)
+        self._restart = Thread(target=self._broker.start)  # so that others are killed while it is away
         self._restart.start()
 
     def _wait_until_drained(self) -> None:

@@ -111,7 +111,7 @@ def run(settings: Settings, arriving: Sequence[Seen], drained_within_s: float) -
     apply(settings)
     log = open_event_log(settings)
     for start in range(0, len(arriving), _AT_ONCE):
-        log.append([record_of(decode_event(_payload(seen))) for seen in arriving[start : start + _AT_ONCE]])
+        log.append([record_of(decode_event(payload(seen))) for seen in arriving[start : start + _AT_ONCE]])
     log.close()
     port = free_port()
     variables = {"BYTEWAX_DATAFLOW_API_ENABLED": "1", "BYTEWAX_DATAFLOW_API_PORT": str(port)}
@@ -134,7 +134,8 @@ def run(settings: Settings, arriving: Sequence[Seen], drained_within_s: float) -
     return Outcome(verdict, counts["late"], counts["duplicates"])
 
 
-def _payload(seen: Seen) -> bytes:
+def payload(seen: Seen) -> bytes:
+    """Return the event that says this, as JSON."""
     event: dict[str, Any] = {
         "event_id": seen.id,
         "kind": seen.kind,
