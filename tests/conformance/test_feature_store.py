@@ -24,6 +24,7 @@ from recommender.features import (
     ItemCatalogue,
     SessionFeatures,
     UserFeatures,
+    aged,
     implicit_session,
 )
 from recommender.settings import Settings
@@ -238,6 +239,19 @@ def test_rows_are_read_as_of_the_instant_asked_for_and_as_they_are_stored_withou
     assert [(each.events, each.views, each.cart_items) for each in now.sessions] == [(0, 0, ["i1"])]
     assert now.feature_time_us == NOON_US
     assert shopper(features, user_id, None) == Shopper(stored, [visit], NOON_US)
+
+
+def test_what_feast_itself_reads_can_be_aged(features: FeastFeatures) -> None:
+    user_id, later_us = fresh_key(), NOON_US + 2 * 3_600_000_000
+    features.write([UserFeatures(user_id, NOON_US, 5, 5, 5, *[0] * 9, 0.0, "", 0.0, [], [], [], [], [5 << 20])])
+    codec = RowCodec(UserFeatures)
+
+    response = features._store.get_online_features(codec.refs, [{"user_id": user_id}], full_feature_names=True)
+    (row,) = codec.decode(response, [user_id])
+
+    assert row is not None
+    assert [aged(row, later_us)] == features.read(UserFeatures, [user_id], later_us)
+    assert aged(row, later_us).views_1h == 0
 
 
 @pytest.mark.parametrize(

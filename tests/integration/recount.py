@@ -1,7 +1,7 @@
 """An independent recount of the online features of a replayed taobao file, in plain Python.
 
 It shares no code with the stream. What it computes is written down in docs/features.md; each value is recounted as of
-the feature time of the row that the store holds. ``python -m tests.integration.recount FILE`` checks a running
+the feature time of the row that the store holds, and as of an instant after it that the row is aged to. ``python -m tests.integration.recount FILE`` checks a running
 installation (``LIVESHELF_DATA_DIR``) after ``liveshelf replay taobao FILE`` and prints the differences.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
-from recommender.features import ROW_TYPES, FeatureRow
+from recommender.features import ROW_TYPES, FeatureRow, aged
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
 
@@ -29,6 +29,8 @@ WEIGHTS = {"view": 1.0, "add_to_cart": 3.0, "add_to_wishlist": 2.0, "purchase": 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 SHORT_WINDOWS = {"5m": (5 * MINUTE, 10), "1h": (HOUR, MINUTE), "24h": (DAY, 15 * MINUTE)}
 REACHES = {"view": 5, "purchase": 10}
+LATER_S = (7, 291, 29 * MINUTE, 50 * MINUTE, 20 * HOUR, 3 * DAY, 31 * DAY)
+"""How long after its feature time a row is read, one for each row in turn."""
 
 
 class Seen(NamedTuple):
@@ -121,10 +123,15 @@ class Recount:
         moved = {seen.item: seen for seen in sorted(moves, key=lambda seen: (seen.t, seen.kind == "add_to_cart"))}
         inside = [seen for seen in moved.values() if seen.kind == "add_to_cart"]
         cart = sorted(inside, key=lambda seen: (seen.t, seen.item), reverse=True)[:50]
+        inactive = now - self.shopper_time_us(user) / 1e6
+        if inactive > 30 * MINUTE:
+            visit = []
+        if inactive > 30 * DAY:
+            cart = []
         return {
             "user_id": user,
-            "started_at_ms": visit[0].t * 1000,
-            "duration_s": float(visit[-1].t - visit[0].t),
+            "started_at_ms": visit[0].t * 1000 if visit else 0,
+            "duration_s": float(visit[-1].t - visit[0].t) if visit else 0.0,
             "events": len(visit),
             "views": len(_times(visit, "view")),
             "distinct_categories": len({seen.category for seen in visit}),
@@ -305,6 +312,8 @@ def _compare(
                 found.append(f"{row_type.view} {key}: no row")
                 continue
             found += differences(row, count(key, row.feature_time_us / 1e6))
+            later_us = row.feature_time_us + LATER_S[compared % len(LATER_S)] * 1_000_000
+            found += [f"{later_us}: {each}" for each in differences(aged(row, later_us), count(key, later_us / 1e6))]
             if row_type.view in ("user", "session"):
                 wanted = recount.shopper_time_us(key.removeprefix("user:"))
                 if row.feature_time_us != wanted:
