@@ -1,8 +1,9 @@
 """An independent recount of the online features of a replayed taobao file, in plain Python.
 
 It shares no code with the stream. What it computes is written down in docs/features.md; each value is recounted as of
-the feature time of the row that the store holds, and as of an instant after it that the row is aged to. ``python -m tests.integration.recount FILE`` checks a running
-installation (``LIVESHELF_DATA_DIR``) after ``liveshelf replay taobao FILE`` and prints the differences.
+the feature time of the row that the store holds, and as of an instant after it that the row is aged to.
+``python -m tests.integration.recount FILE`` checks a running installation (``LIVESHELF_DATA_DIR``) after
+``liveshelf replay taobao FILE`` and prints the differences.
 """
 
 from __future__ import annotations
