@@ -1,31 +1,42 @@
 """The state of many keys, kept in memory and saved by difference.
 
 A dataflow step keeps the state of all keys of a shard in one `KeyedState`. At each snapshot only the keys touched since
-the last one are written, to SQLite, under a new version number; the number is all that the dataflow's own recovery
-store has to hold. Resuming from a number drops every later version, so state and source positions stay consistent
-whatever the moment of a crash.
+the last one are written, as one block, to SQLite, under a new version number; the number is all that the dataflow's own
+recovery store has to hold. Resuming from a number drops every later version, so state and source positions stay
+consistent whatever the moment of a crash. Blocks that no resume can need singly are merged into the base.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import struct
+import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 
+from dataflows import metrics
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 _KEPT_VERSIONS = 8
-"""Versions that can still be returned to; older ones are folded into one."""
+"""Versions that can still be returned to."""
 _MOST_LIVE = 1_000
 """Decoded states kept from one snapshot to the next; the others wait as bytes."""
+_MERGED_BYTES, _MERGED_BLOCKS = 1_000_000, 1_000
+"""Size and number of settled blocks below which it is not worth while to write the base anew."""
+_PART_KEYS = 20_000
+"""Keys in one part of the base."""
+_DAY_S = 86_400
+_DAY = struct.Struct("<H")
+_FORGOTTEN = b""
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS settled (key TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS recent (
-  version INTEGER, key TEXT, state BLOB NOT NULL, PRIMARY KEY (version, key)
-) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS base (part INTEGER PRIMARY KEY, states BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS block (version INTEGER PRIMARY KEY, states BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS progress (
   one INTEGER PRIMARY KEY CHECK (one = 1), settled INTEGER, latest INTEGER, layout TEXT
 );
@@ -47,27 +58,40 @@ class KeyedState(Generic[S]):
     """State by key of one shard of one step.
 
     Args:
-        path: the shard's file; made if missing.
+        path: the shard's file, in a folder named after the step; made if missing.
         state_type: class of the states; a new key starts with ``state_type()``.
         version: what the last committed snapshot returned; 0 to begin anew.
+        clock: gives the seconds since 1970 UTC.
 
     Raises:
         LostState: the file cannot be taken back to this version.
     """
 
-    def __init__(self, path: Path, state_type: type[S], version: int) -> None:
+    def __init__(self, path: Path, state_type: type[S], version: int, clock: Callable[[], float] = time.time) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._type = state_type
-        self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(state_type)
+        self._clock = clock
+        self._sweep_at = zlib.crc32(path.name.encode()) % _DAY_S
+        """When in the day idle keys are looked for: not in all shards at once."""
+        self._swept_day = 0
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(state_type).decode
         self._version = version
         self._live: dict[str, S] = {}
         self._touched: set[str] = set()
+        self._dropped: set[str] = set()
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
         self._return_to(path, version)
-        self._saved: dict[str, bytes] = dict(self._database.execute("SELECT key, state FROM settled"))
-        self._saved.update(self._database.execute("SELECT key, state FROM recent ORDER BY version"))
+        self._saved = self._load()
+        (self._base_bytes,) = self._database.execute("SELECT total(length(states)) FROM base").fetchone()
+        self._block_bytes = 0
+        stagger = zlib.crc32(str(path).encode()) % 100 / 100
+        self._merge_ratio = 0.5 + stagger  # so that the shards do not all merge at the same snapshot
+        self._keys = metrics.STATE_KEYS.labels(path.parent.name)
+        self._bytes = metrics.STATE_BYTES.labels(path.parent.name)
+        self._keys.inc(len(self._saved))
+        self._bytes.inc(sum(len(key) + len(state) for key, state in self._saved.items()))
 
     def __len__(self) -> int:
         """Return the number of keys."""
@@ -80,54 +104,116 @@ class KeyedState(Generic[S]):
             saved = self._saved.get(key)
             if saved is None:
                 return None
-            state = self._live[key] = self._decoder.decode(saved)
+            state = self._live[key] = self._decode(memoryview(saved)[_DAY.size :])
         return state
 
     def touch(self, key: str) -> S:
         """Return the state of a key to change; the next snapshot writes it."""
-        state = self.peek(key)
+        state = self._live.get(key)
         if state is None:
-            state = self._live[key] = self._type()
+            saved = self._saved.get(key)
+            state = self._type() if saved is None else self._decode(memoryview(saved)[_DAY.size :])
+            self._live[key] = state
         self._touched.add(key)
         return state
 
+    def forget_idle(self, days_of: Callable[[str], int]) -> list[str]:
+        """Forget keys that were not touched for some days, once a day; return them.
+
+        Args:
+            days_of: after how many days a key is to be forgotten.
+        """
+        today = int(self._clock() - self._sweep_at) // _DAY_S
+        if today == self._swept_day:
+            return []
+        self._swept_day = today
+        stamp = _DAY.unpack_from
+        idle = [
+            key
+            for key, state in self._saved.items()
+            if stamp(state)[0] + days_of(key) < today and key not in self._touched
+        ]
+        for key in idle:
+            state = self._saved.pop(key)
+            self._live.pop(key, None)
+            self._bytes.dec(len(key) + len(state))
+        self._keys.dec(len(idle))
+        self._dropped.update(idle)
+        return idle
+
     def snapshot(self) -> int:
         """Save what was touched; return the version that holds it."""
-        if not self._touched:
+        if not self._touched and not self._dropped:
             return self._version
+        encode, live = self._encode, self._live
+        stamp = _DAY.pack(int(self._clock()) // _DAY_S)
+        fresh = {key: stamp + encode(live[key]) for key in self._touched}
+        block = encode(fresh | dict.fromkeys(self._dropped - self._touched, _FORGOTTEN))
         self._version += 1
-        fresh = {key: self._encoder.encode(self._live[key]) for key in self._touched}
-        settled = self._version - _KEPT_VERSIONS
         run = self._database.execute
         run("BEGIN")
-        self._database.executemany(
-            "INSERT INTO recent VALUES (?, ?, ?)",
-            [(self._version, key, state) for key, state in fresh.items()],
-        )
-        run(
-            "INSERT INTO settled SELECT key, state FROM recent WHERE version <= ? ORDER BY version "
-            "ON CONFLICT (key) DO UPDATE SET state = excluded.state",
-            (settled,),
-        )
-        run("DELETE FROM recent WHERE version <= ?", (settled,))
-        run("UPDATE progress SET settled = max(settled, ?), latest = ?", (settled, self._version))
+        run("INSERT INTO block VALUES (?, ?)", (self._version, block))
+        run("UPDATE progress SET latest = ?", (self._version,))
+        self._block_bytes += len(block)
+        worth_while = max(_MERGED_BYTES, self._base_bytes * self._merge_ratio)
+        if self._block_bytes > worth_while or self._version % _MERGED_BLOCKS == 0:
+            self._merge(self._version - _KEPT_VERSIONS)
         run("COMMIT")
-        self._saved.update(fresh)
+        self._note(fresh)
         self._touched.clear()
-        if len(self._live) > _MOST_LIVE:
-            self._live.clear()
+        self._dropped.clear()
+        if len(live) > _MOST_LIVE:
+            live.clear()
         return self._version
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
+    def _note(self, fresh: dict[str, bytes]) -> None:
+        saved, keys = self._saved, len(self._saved)
+        grown = 0
+        for key, state in fresh.items():
+            known = saved.get(key)
+            grown += len(state) - len(known) if known is not None else len(key) + len(state)
+        saved.update(fresh)
+        self._keys.inc(len(saved) - keys)
+        self._bytes.inc(grown)
+
+    def _load(self, until: int | None = None) -> dict[str, bytes]:
+        """Return the saved states of a version, without one the latest."""
+        decode = msgspec.msgpack.Decoder(dict[str, bytes]).decode
+        states: dict[str, bytes] = {}
+        for (part,) in self._database.execute("SELECT states FROM base ORDER BY part"):
+            states.update(decode(part))
+        blocks = self._database.execute(
+            "SELECT states FROM block WHERE version <= ? ORDER BY version", (self._version if until is None else until,)
+        )
+        for (block,) in blocks:
+            states.update(decode(block))
+        for key in [key for key, state in states.items() if state == _FORGOTTEN]:
+            del states[key]
+        return states
+
+    def _merge(self, settled: int) -> None:
+        states = list(self._load(settled).items())
+        run = self._database.execute
+        run("DELETE FROM base")
+        run("DELETE FROM block WHERE version <= ?", (settled,))
+        self._base_bytes = 0
+        for part, start in enumerate(range(0, len(states), _PART_KEYS)):
+            block = self._encode(dict(states[start : start + _PART_KEYS]))
+            run("INSERT INTO base VALUES (?, ?)", (part, block))
+            self._base_bytes += len(block)
+        run("UPDATE progress SET settled = max(settled, ?)", (settled,))
+        self._block_bytes = 0
+
     def _return_to(self, path: Path, version: int) -> None:
-        settled, latest = self._database.execute("SELECT settled, latest FROM progress").fetchone()
+        run = self._database.execute
+        settled, latest, saved_layout = run("SELECT settled, latest, layout FROM progress").fetchone()
         layout = str(msgspec.inspect.type_info(self._type))
-        (saved_layout,) = self._database.execute("SELECT layout FROM progress").fetchone()
         if version == 0:
-            self._database.executescript("DELETE FROM settled; DELETE FROM recent;")
+            self._database.executescript("DELETE FROM base; DELETE FROM block;")
         elif saved_layout != layout:
             raise LostState(f"{path}: was saved by a version of Liveshelf whose {self._type.__name__} differs. {_ANEW}")
         elif not settled <= version <= latest:
@@ -135,8 +221,7 @@ class KeyedState(Generic[S]):
                 f"{path}: must hold version {version}, which the recovery store names; got {settled} to {latest}. "
                 f"Restore recovery/, state/ and history/ from one backup. {_ANEW}"
             )
-        run = self._database.execute
         run("BEGIN")
-        run("DELETE FROM recent WHERE version > ?", (version,))
+        run("DELETE FROM block WHERE version > ?", (version,))
         run("UPDATE progress SET settled = min(settled, ?), latest = ?, layout = ?", (version, version, layout))
         run("COMMIT")

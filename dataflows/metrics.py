@@ -13,6 +13,16 @@ BEHIND_SECONDS = Gauge(
     "How long the event read last had waited in the event log; 0 at the log's end",
     ["partition"],
 )
+STATE_KEYS = Gauge("liveshelf_stream_state_keys", "Keys whose state a step holds", ["step"])
+STATE_BYTES = Gauge("liveshelf_stream_state_bytes", "Size of the states and their keys in memory, encoded", ["step"])
+FORGOTTEN = Counter("liveshelf_stream_forgotten_total", "Keys whose state was dropped as idle", ["step"])
+SNAPSHOT_SECONDS = Histogram(
+    "liveshelf_stream_snapshot_seconds",
+    "Time to save what one shard of a step has touched",
+    ["step"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+WAITING_ROWS = Gauge("liveshelf_stream_waiting_rows", "Rows and dead letters in the batch being written")
 ROWS = Counter("liveshelf_stream_rows_total", "Feature rows written to the feature store", ["view"])
 WRITE_SECONDS = Histogram(
     "liveshelf_stream_write_seconds",

@@ -4,54 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any
 
-import msgspec
-
-from dataflows import metrics
+from dataflows.effects import Effects, ItemFiled
 from dataflows.keyed_state import KeyedState
-from dataflows.sharding import Effects
-from recommender.events import CatalogueEvent, StockChange
-from recommender.features import Interaction, category, intake, item_activity, item_catalogue, session, user
+from dataflows.sharding import shard_of
+from recommender.events import AnyCatalogueEvent, StockChange
+from recommender.features import Interaction, category, item_activity, item_catalogue, session, user
 from recommender.features.category import CategoryState
-from recommender.features.intake import IntakeState
-from recommender.features.item_activity import ActivityState, CategoryEntry
+from recommender.features.item_activity import ACTIVITY_KINDS, ActivityState, CategoryEntry
 from recommender.features.item_catalogue import UNKNOWN, CatalogueState
-from recommender.features.session import Pair, SessionState
+from recommender.features.session import SessionState
 from recommender.features.user import UserState
 
-
-class ItemFiled(msgspec.Struct):
-    """The catalogue has put an item into a category, or with an empty one into none."""
-
-    item_id: str
-    category: str
-    time_us: int
-
-
-class IntakeStage:
-    """Keyed by session, in the order of the event log: drops repeated events, and marks late ones."""
-
-    name = "intake"
-    state_type = IntakeState
-
-    def key_of(self, value: Any) -> str | None:
-        """Return the session of a shopper event."""
-        return value.session_id if isinstance(value, Interaction) else None
-
-    def process(self, values: Iterable[Any], states: KeyedState[IntakeState]) -> Effects:
-        """Return each event once."""
-        effects: Effects = []
-        for event in sorted(values, key=attrgetter("ingested_us", "number")):
-            state = states.touch(event.session_id)
-            if intake.is_repeated(state, event):
-                metrics.DUPLICATES.inc()
-                continue
-            if intake.is_late(state, event):
-                metrics.LATE.inc()
-                event.late = True
-            effects.append(event)
-        return effects
+_Keyed = list[tuple[str, Effects]]
+_BY_ARRIVAL = attrgetter("ingested_us", "number")
 
 
 class CatalogueStage:
@@ -60,45 +26,55 @@ class CatalogueStage:
     name = "catalogue"
     state_type = CatalogueState
 
-    def key_of(self, value: Any) -> str | None:
-        """Return the item; events without one are passed on by any shard."""
-        if isinstance(value, Interaction):
-            return value.item_id or value.session_id
-        return value.item_id if isinstance(value, CatalogueEvent) else None
+    @staticmethod
+    def split(batches: _Keyed) -> Iterable[tuple[str, Effects]]:
+        """Send each event to its item's shard; one without an item passes through any."""
+        shards: dict[str, Effects] = {}
+        for _, effects in batches:
+            for event in effects.events:
+                shard = shard_of(event.item_id or event.session_id)
+                (shards.get(shard) or shards.setdefault(shard, Effects())).events.append(event)
+            for change in effects.catalogue:
+                shard = shard_of(change.item_id)
+                (shards.get(shard) or shards.setdefault(shard, Effects())).catalogue.append(change)
+        return shards.items()
 
-    def process(self, values: Iterable[Any], states: KeyedState[CatalogueState]) -> Effects:
+    def process(self, inputs: list[Effects], states: KeyedState[CatalogueState]) -> Effects:
         """Return the new rows, and the shopper events with category, brand and price where these are known."""
-        effects: Effects = []
-        for value in values:
-            if isinstance(value, Interaction):
-                if value.item_id:
-                    effects.extend(_meet(value, states))
-                effects.append(value)
-            else:
-                state = states.touch(value.item_id)
-                if item_catalogue.fold(state, value):
-                    effects.append(item_catalogue.row(value.item_id, state))
-                    if not isinstance(value, StockChange):
-                        filed = "" if state.deleted else state.category
-                        effects.append(ItemFiled(value.item_id, filed, value.time_us))
-        return effects
+        made = Effects()
+        for effects in inputs:
+            for change in effects.catalogue:
+                self._change(change, states, made)
+            for event in effects.events:
+                if event.item_id:
+                    _meet(event, states, made)
+            made.events += effects.events
+        return made
+
+    def _change(self, change: AnyCatalogueEvent, states: KeyedState[CatalogueState], made: Effects) -> None:
+        state = states.touch(change.item_id)
+        if item_catalogue.fold(state, change):
+            made.rows.append(item_catalogue.row(change.item_id, state))
+            if not isinstance(change, StockChange):
+                filed = "" if state.deleted else state.category
+                made.filings.append(ItemFiled(change.item_id, filed, change.time_us))
 
 
-def _meet(event: Interaction, states: KeyedState[CatalogueState]) -> Effects:
+def _meet(event: Interaction, states: KeyedState[CatalogueState], made: Effects) -> None:
     """Learn from an event about an item that the catalogue lacks; complete one about an item that it has."""
     known = states.peek(event.item_id)
     if known is None or not known.described_us:
         tells = event.category or event.brand or event.price_cents != UNKNOWN
         known = states.touch(event.item_id) if tells else known
         if known is None:
-            return []
+            return
         if tells and item_catalogue.learn(known, event):
-            return [item_catalogue.row(event.item_id, known)]
+            made.rows.append(item_catalogue.row(event.item_id, known))
+            return
     event.category = event.category or known.category
     event.brand = event.brand or known.brand
     if event.price_cents == UNKNOWN and event.kind != "refund":
         event.price_cents, event.currency = known.price_cents, known.currency
-    return []
 
 
 class SessionStage:
@@ -107,25 +83,32 @@ class SessionStage:
     name = "sessions"
     state_type = SessionState
 
-    def key_of(self, value: Any) -> str | None:
-        """Return the session of a shopper event."""
-        return value.session_id if isinstance(value, Interaction) else None
+    @staticmethod
+    def split(batches: _Keyed) -> Iterable[tuple[str, list[Interaction]]]:
+        """Send each event to its session's shard."""
+        shards: dict[str, list[Interaction]] = {}
+        for _, effects in batches:
+            for event in effects.events:
+                shards.setdefault(shard_of(event.session_id), []).append(event)
+        return shards.items()
 
-    def process(self, values: Iterable[Any], states: KeyedState[SessionState]) -> Effects:
-        """Return each event, and behind each one that is not late its session's row and its item pairs.
+    def process(self, inputs: list[list[Interaction]], states: KeyedState[SessionState]) -> Effects:
+        """Return all events, for each one that is not late its session's row, and the item pairs.
 
         The stage before has sorted the events by item, so they are put back into the order of the log.
         """
-        effects: Effects = []
-        for event in sorted(values, key=attrgetter("ingested_us", "number")):
-            effects.append(event)
+        events = [event for some in inputs for event in some]
+        events.sort(key=_BY_ARRIVAL)
+        made = Effects(events=events)
+        rows, pairs = made.rows, made.pairs
+        for event in events:
             if event.late:
                 continue
-            state = states.touch(event.session_id)
-            pairs = session.fold(state, event)
-            effects.append(session.row(event.session_id, state))
-            effects.extend(pairs)
-        return effects
+            session_id = event.session_id
+            state = states.touch(session_id)
+            pairs += session.fold(state, event)
+            rows.append(session.row(session_id, state))
+        return made
 
 
 class UserStage:
@@ -134,18 +117,27 @@ class UserStage:
     name = "users"
     state_type = UserState
 
-    def key_of(self, value: Any) -> str | None:
-        """Return the known shopper of an event that is not late."""
-        return (value.user_id or None) if isinstance(value, Interaction) and not value.late else None
+    @staticmethod
+    def split(batches: _Keyed) -> Iterable[tuple[str, list[Interaction]]]:
+        """Send each event of a known shopper, unless it is late, to the shopper's shard."""
+        shards: dict[str, list[Interaction]] = {}
+        for _, effects in batches:
+            for event in effects.events:
+                if event.user_id and not event.late:
+                    shards.setdefault(shard_of(event.user_id), []).append(event)
+        return shards.items()
 
-    def process(self, values: Iterable[Any], states: KeyedState[UserState]) -> Effects:
-        """Return a row behind each event."""
-        effects: Effects = []
-        for event in values:
-            state = states.touch(event.user_id)
-            user.fold(state, event)
-            effects.append(user.row(event.user_id, state))
-        return effects
+    def process(self, inputs: list[list[Interaction]], states: KeyedState[UserState]) -> Effects:
+        """Return a row for each event."""
+        made = Effects()
+        rows = made.rows
+        for events in inputs:
+            for event in events:
+                user_id = event.user_id
+                state = states.touch(user_id)
+                user.fold(state, event)
+                rows.append(user.row(user_id, state))
+        return made
 
 
 class ActivityStage:
@@ -154,34 +146,48 @@ class ActivityStage:
     name = "activity"
     state_type = ActivityState
 
-    def key_of(self, value: Any) -> str | None:
-        """Return the item of what concerns an item."""
-        if isinstance(value, Pair):
-            return value.item_id
-        if isinstance(value, Interaction):
-            concerns = value.item_id and not value.late and value.kind in item_activity.ACTIVITY_KINDS
-            return value.item_id if concerns else None
-        return value.item_id if isinstance(value, ItemFiled) else None
+    @staticmethod
+    def split(batches: _Keyed) -> Iterable[tuple[str, Effects]]:
+        """Send what concerns an item to its shard."""
+        shards: dict[str, Effects] = {}
+        for _, effects in batches:
+            for event in effects.events:
+                if event.item_id and not event.late and event.kind in ACTIVITY_KINDS:
+                    shard = shard_of(event.item_id)
+                    (shards.get(shard) or shards.setdefault(shard, Effects())).events.append(event)
+            for pair in effects.pairs:
+                shard = shard_of(pair.item_id)
+                (shards.get(shard) or shards.setdefault(shard, Effects())).pairs.append(pair)
+            for filing in effects.filings:
+                shard = shard_of(filing.item_id)
+                (shards.get(shard) or shards.setdefault(shard, Effects())).filings.append(filing)
+        return shards.items()
 
-    def process(self, values: Iterable[Any], states: KeyedState[ActivityState]) -> Effects:
+    def process(self, inputs: list[Effects], states: KeyedState[ActivityState]) -> Effects:
         """Return one row for each item touched, and what its categories learn of it."""
-        effects: Effects = []
+        made = Effects()
         changed: dict[str, ActivityState] = {}
-        for value in values:
-            item_id = value.item_id
-            state = states.touch(item_id)
-            if isinstance(value, Pair):
-                item_activity.fold_pair(state, value)
-                changed[item_id] = state
-                continue
-            if value.category or isinstance(value, ItemFiled):
-                effects.extend(item_activity.file_under(state, item_id, value.category, value.time_us))
-            if isinstance(value, Interaction):
-                item_activity.fold(state, value)
-                changed[item_id] = state
-                effects.extend(item_activity.category_entries(state, item_id))
-        effects.extend(item_activity.row(item_id, state) for item_id, state in changed.items())
-        return effects
+        news: dict[str, tuple[int, int]] = {}  # item to the latest time of its events, and their number
+        for effects in inputs:
+            for filing in effects.filings:
+                state = states.touch(filing.item_id)
+                made.entries += item_activity.file_under(state, filing.item_id, filing.category, filing.time_us)
+            for event in effects.events:
+                item_id = event.item_id
+                state = changed[item_id] = states.touch(item_id)
+                if event.category:
+                    made.entries += item_activity.file_under(state, item_id, event.category, event.time_us)
+                item_activity.fold(state, event)
+                latest_us, count = news.get(item_id, (0, 0))
+                news[item_id] = (max(latest_us, event.time_us), count + 1)
+            for pair in effects.pairs:
+                state = changed[pair.item_id] = states.touch(pair.item_id)
+                item_activity.fold_pair(state, pair)
+        for item_id, state in changed.items():
+            made.rows.append(item_activity.row(item_id, state))
+            if item_id in news:
+                made.entries += item_activity.category_entries(state, item_id, *news[item_id])
+        return made
 
 
 class CategoryStage:
@@ -190,15 +196,20 @@ class CategoryStage:
     name = "categories"
     state_type = CategoryState
 
-    def key_of(self, value: Any) -> str | None:
-        """Return the category of an entry."""
-        return value.category if isinstance(value, CategoryEntry) else None
+    @staticmethod
+    def split(batches: _Keyed) -> Iterable[tuple[str, list[CategoryEntry]]]:
+        """Send each entry to its category's shard."""
+        shards: dict[str, list[CategoryEntry]] = {}
+        for _, effects in batches:
+            for entry in effects.entries:
+                shards.setdefault(shard_of(entry.category), []).append(entry)
+        return shards.items()
 
-    def process(self, values: Iterable[Any], states: KeyedState[CategoryState]) -> Effects:
+    def process(self, inputs: list[list[CategoryEntry]], states: KeyedState[CategoryState]) -> Effects:
         """Return one row for each category touched."""
         changed: dict[str, CategoryState] = {}
-        for entry in values:
-            state = states.touch(entry.category)
-            category.fold(state, entry)
-            changed[entry.category] = state
-        return [category.row(key, state) for key, state in changed.items()]
+        for entries in inputs:
+            for entry in entries:
+                state = changed[entry.category] = states.touch(entry.category)
+                category.fold(state, entry)
+        return Effects(rows=[category.row(key, state) for key, state in changed.items()])

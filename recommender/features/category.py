@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from recommender.features.clock import EntityClock
-from recommender.features.decay import DecayedSums
+from recommender.features.decay import NOTHING, DecayedSums, factor
 from recommender.features.item_activity import TREND_HALF_LIFE_US, CategoryEntry
 from recommender.features.row import FeatureRow, TimeUs
 from recommender.features.user import Score
@@ -31,11 +31,13 @@ class CategoryTrend(FeatureRow):
     trending_scores: Annotated[list[Score], msgspec.Meta(description="interest in each of trending_items")]
 
 
-class CategoryState(msgspec.Struct, array_like=True):
+class CategoryState(msgspec.Struct, array_like=True, gc=False):
     """What is remembered of a category to compute its next row."""
 
     clock: EntityClock = msgspec.field(default_factory=EntityClock)
     items: DecayedSums = msgspec.field(default_factory=DecayedSums)
+    top: list[str] = []
+    """The items of most interest, and after them, until the next row, those that could be among them."""
 
 
 def fold(state: CategoryState, entry: CategoryEntry) -> None:
@@ -44,15 +46,24 @@ def fold(state: CategoryState, entry: CategoryEntry) -> None:
     The entry carries the item's whole trend, not an increment. So an item that was pruned comes back whole with its
     next event, and the first 20 of the 100 kept are exact.
     """
-    state.clock.see(entry.time_us)
-    state.items.sums.pop(entry.item_id, None)
+    state.clock.see(entry.time_us, entry.events)
+    items, item_id = state.items, entry.item_id
+    known = items.sums.pop(item_id, 0.0)
     if not entry.left:
-        state.items.add(entry.item_id, entry.time_us, entry.trend_score, TREND_HALF_LIFE_US)
-        state.items.prune(_KEPT_ITEMS, _KEPT_ITEMS)
+        items.add(item_id, entry.time_us, entry.trend_score, TREND_HALF_LIFE_US)
+        items.prune(_KEPT_ITEMS, _KEPT_ITEMS)
+    scaled = items.sums.get(item_id, 0.0)
+    if scaled < known:  # so another one may take its place
+        state.top = [key for _, key in items.largest(TRENDING)]
+    elif item_id in items.sums and item_id not in state.top:
+        state.top.append(item_id)
 
 
 def row(category: str, state: CategoryState) -> CategoryTrend:
     """Return the category's row as of its clock."""
-    now_us = state.clock.feature_time_us
-    trending = state.items.top(TRENDING, now_us, TREND_HALF_LIFE_US)
-    return CategoryTrend(category, now_us, [key for key, _ in trending], [score for _, score in trending])
+    now_us, sums = state.clock.feature_time_us, state.items.sums
+    scale = factor(state.items.landmark_us, now_us, TREND_HALF_LIFE_US)
+    top = sorted([(sums[key], key) for key in state.top if key in sums], reverse=True)[:TRENDING]
+    state.top = [key for _, key in top]
+    shown = [(key, scaled * scale) for scaled, key in top if scaled * scale > NOTHING]
+    return CategoryTrend(category, now_us, [key for key, _ in shown], [score for _, score in shown])

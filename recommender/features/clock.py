@@ -13,11 +13,11 @@ class EntityClock(msgspec.Struct, array_like=True):
     events: int = 0
     """How many events have been seen [count]."""
 
-    def see(self, time_us: int) -> None:
-        """Note the time of an event that changes the features."""
+    def see(self, time_us: int, events: int = 1) -> None:
+        """Note the time of an event that changes the features, or the latest time of several."""
         if time_us > self.latest_us or not self.events:
             self.latest_us = time_us
-        self.events += 1
+        self.events += events
 
     @property
     def feature_time_us(self) -> int:

@@ -1,11 +1,9 @@
 """Which shopper events count: not those that came before, not those that come too late.
 
-Both are judged by session, in the order of the event log, before anything else happens to an event.
+Both are judged by session, in the order of the event log, before a feature is touched.
 """
 
 from __future__ import annotations
-
-import msgspec
 
 from recommender.features.interaction import Interaction
 from recommender.features.windows import SECOND_US
@@ -16,25 +14,17 @@ REMEMBERED_EVENTS = 1_024
 """Among how many of its session's latest events a repeated one is recognised."""
 
 
-class IntakeState(msgspec.Struct, array_like=True):
-    """What is remembered of a session to judge its next event."""
-
-    latest_us: int = 0
-    seen: dict[int, int] = {}
-
-
-def is_repeated(state: IntakeState, event: Interaction) -> bool:
-    """Tell whether this event id was among the latest of the session, and remember it."""
+def is_repeated(seen: dict[int, int], event: Interaction) -> bool:
+    """Tell whether this event id is among the session's latest, and remember it."""
     key = event.digest
-    if key in state.seen:
+    if key in seen:
         return True
-    if len(state.seen) >= REMEMBERED_EVENTS:
-        del state.seen[next(iter(state.seen))]
-    state.seen[key] = 1
+    if len(seen) >= REMEMBERED_EVENTS:
+        del seen[next(iter(seen))]
+    seen[key] = 1
     return False
 
 
-def is_late(state: IntakeState, event: Interaction) -> bool:
-    """Tell whether the event is late, and note its time."""
-    state.latest_us = max(state.latest_us, event.time_us)
-    return event.time_us < state.latest_us - ALLOWED_LATENESS_US
+def is_late(latest_us: int, event: Interaction) -> bool:
+    """Tell whether the event is late in a session whose latest event time so far is ``latest_us``."""
+    return event.time_us < latest_us - ALLOWED_LATENESS_US

@@ -9,18 +9,18 @@ import msgspec
 
 from recommender.events import category_levels
 from recommender.features.clock import EntityClock
-from recommender.features.decay import DecayedSums
+from recommender.features.decay import DecayedSum, DecayedSums
 from recommender.features.interaction import Interaction
+from recommender.features.panes import PackedPanes, packed_panes
 from recommender.features.row import FeatureRow, TimeUs, count
 from recommender.features.session import Pair
 from recommender.features.user import INTEREST, Score
-from recommender.features.windows import SECOND_US, WindowCounts
+from recommender.features.windows import SECOND_US, Panes, count_in, counts_at, tidy
 
 TREND_HALF_LIFE_US = 6 * 3_600 * SECOND_US
 NEIGHBOUR_HALF_LIFE_US = 14 * 86_400 * SECOND_US
 NEIGHBOURS = 20
 _KEPT_NEIGHBOURS = 100
-_TREND = "trend"
 ACTIVITY_KINDS = frozenset(INTEREST)
 
 
@@ -54,28 +54,31 @@ class ItemActivity(FeatureRow):
     also_viewed_scores: Annotated[list[Score], msgspec.Meta(description="pairs with each, half-life 14 days")]
     also_bought: Annotated[list[str], msgspec.Meta(description="items bought in the same sessions, up to 20")]
     also_bought_scores: Annotated[list[Score], msgspec.Meta(description="pairs with each, half-life 14 days")]
+    panes: PackedPanes
 
 
-class ActivityState(msgspec.Struct, array_like=True):
+class ActivityState(msgspec.Struct, array_like=True, gc=False):
     """What is remembered of an item to compute its next row."""
 
     clock: EntityClock = msgspec.field(default_factory=EntityClock)
-    views: WindowCounts = msgspec.field(default_factory=WindowCounts)
-    carts: WindowCounts = msgspec.field(default_factory=WindowCounts)
-    purchases: WindowCounts = msgspec.field(default_factory=WindowCounts)
-    trend: DecayedSums = msgspec.field(default_factory=DecayedSums)
-    viewed: DecayedSums = msgspec.field(default_factory=DecayedSums)
-    bought: DecayedSums = msgspec.field(default_factory=DecayedSums)
+    views: Panes = {}
+    carts: Panes = {}
+    purchases: Panes = {}
+    trend: DecayedSum = msgspec.field(default_factory=DecayedSum)
+    viewed: DecayedSums | None = None
+    bought: DecayedSums | None = None
     category: tuple[int, str] = (0, "")
 
 
-class CategoryEntry(msgspec.Struct):
+class CategoryEntry(msgspec.Struct, gc=False):
     """What a category learns of one of its items: its trend, or that it has left."""
 
     category: str
     item_id: str
     time_us: int
     trend_score: float
+    events: int = 1
+    """Events of the item that the entry speaks of [count]."""
     left: bool = False
 
 
@@ -86,19 +89,22 @@ def fold(state: ActivityState, event: Interaction) -> None:
         return
     time_us = event.time_us
     state.clock.see(time_us)
-    state.trend.add(_TREND, time_us, interest, TREND_HALF_LIFE_US)
+    state.trend.add(time_us, interest, TREND_HALF_LIFE_US)
     if event.kind == "view":
-        state.views.add(time_us)
+        count_in(state.views, time_us)
     elif event.kind == "add_to_cart":
-        state.carts.add(time_us)
+        count_in(state.carts, time_us)
     elif event.kind == "purchase":
-        state.purchases.add(time_us)
+        count_in(state.purchases, time_us)
 
 
 def fold_pair(state: ActivityState, pair: Pair) -> None:
     """Take a pair with another item into the state."""
     state.clock.see(pair.time_us)
-    neighbours = state.viewed if pair.kind == "view" else state.bought
+    if pair.kind == "view":
+        neighbours = state.viewed = state.viewed or DecayedSums()
+    else:
+        neighbours = state.bought = state.bought or DecayedSums()
     neighbours.add(pair.other_id, pair.time_us, pair.weight, NEIGHBOUR_HALF_LIFE_US)
     neighbours.prune(_KEPT_NEIGHBOURS, _KEPT_NEIGHBOURS)
 
@@ -112,32 +118,43 @@ def file_under(state: ActivityState, item_id: str, category: str, time_us: int) 
     if not old or old == category:
         return []
     stays = set(category_levels(category))
-    return [CategoryEntry(level, item_id, time_us, 0.0, True) for level in category_levels(old) if level not in stays]
+    return [
+        CategoryEntry(level, item_id, time_us, 0.0, left=True) for level in category_levels(old) if level not in stays
+    ]
 
 
 def row(item_id: str, state: ActivityState) -> ItemActivity:
     """Return the item's row as of its clock."""
     now_us = state.clock.feature_time_us
-    views, purchases = state.views.at(now_us), state.purchases.at(now_us)
-    viewed = state.viewed.top(NEIGHBOURS, now_us, NEIGHBOUR_HALF_LIFE_US)
-    bought = state.bought.top(NEIGHBOURS, now_us, NEIGHBOUR_HALF_LIFE_US)
+    for panes in (state.views, state.carts, state.purchases):
+        tidy(panes, now_us)
+    views, purchases = counts_at(state.views, now_us), counts_at(state.purchases, now_us)
+    viewed, bought = state.viewed, state.bought
     return ItemActivity(
         item_id,
         now_us,
         *views,
-        *state.carts.at(now_us),
+        *counts_at(state.carts, now_us),
         *purchases,
         purchases[2] / views[2] if views[2] else 0.0,
-        state.trend.at(_TREND, now_us, TREND_HALF_LIFE_US),
-        [key for key, _ in viewed],
-        [score for _, score in viewed],
-        [key for key, _ in bought],
-        [score for _, score in bought],
+        state.trend.at(now_us, TREND_HALF_LIFE_US),
+        *(viewed.top(NEIGHBOURS, now_us, NEIGHBOUR_HALF_LIFE_US) if viewed else ([], [])),
+        *(bought.top(NEIGHBOURS, now_us, NEIGHBOUR_HALF_LIFE_US) if bought else ([], [])),
+        packed_panes(now_us, (state.views, state.carts, state.purchases)),
     )
 
 
-def category_entries(state: ActivityState, item_id: str) -> list[CategoryEntry]:
-    """Return what the item's categories, all levels, learn from an event about it."""
-    now_us = state.clock.feature_time_us
-    trend_score = state.trend.at(_TREND, now_us, TREND_HALF_LIFE_US)
-    return [CategoryEntry(level, item_id, now_us, trend_score) for level in category_levels(state.category[1])]
+def category_entries(state: ActivityState, item_id: str, time_us: int, events: int) -> list[CategoryEntry]:
+    """Return what the item's categories, all levels, learn from its latest events.
+
+    Args:
+        state: the item's, with these events.
+        item_id: the item.
+        time_us: the latest of their times.
+        events: how many they are.
+    """
+    category = state.category[1]
+    if not category:
+        return []
+    trend_score = state.trend.at(time_us, TREND_HALF_LIFE_US)
+    return [CategoryEntry(level, item_id, time_us, trend_score, events) for level in category_levels(category)]

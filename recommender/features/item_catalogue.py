@@ -36,13 +36,14 @@ class ItemCatalogue(FeatureRow):
     page_url: Annotated[str, msgspec.Meta(description="empty when unknown")]
 
 
-class CatalogueState(msgspec.Struct, array_like=True):
+class CatalogueState(msgspec.Struct, array_like=True, gc=False):
     """What is known of an item. Description, deletion and stock each follow the event with the latest time."""
 
     clock: EntityClock = msgspec.field(default_factory=EntityClock)
     described_us: int = 0
     """Time of the latest upsert or deletion; 0 while the item is known from shopper events alone."""
-    learned_us: int = 0
+    learned: tuple[tuple[int, str], tuple[int, str], tuple[int, int, str]] = ((0, ""), (0, ""), (0, UNKNOWN, ""))
+    """Category, brand and price from shopper events, each with the time of its event [us]."""
     deleted: bool = False
     stocked_us: int = 0
     stock: int = UNKNOWN
@@ -84,19 +85,26 @@ def fold(state: CatalogueState, event: AnyCatalogueEvent) -> bool:
 def learn(state: CatalogueState, event: Interaction) -> bool:
     """Learn category, brand and price of an item that no catalogue event has described; return whether they changed.
 
-    A shop that sends no catalogue, or sends it late, still has categories.
+    A shop that sends no catalogue, or sends it late, still has categories. Each of the three is that of the latest
+    event which has one, of several at one instant the largest, so the order of arrival does not matter.
     """
-    if state.described_us or event.time_us < state.learned_us or event.kind == "refund":
+    if state.described_us or event.kind == "refund":
         return False
-    state.learned_us = event.time_us
+    time_us, learned = event.time_us, state.learned
+    news = (
+        max(learned[0], (time_us, event.category)) if event.category else learned[0],
+        max(learned[1], (time_us, event.brand)) if event.brand else learned[1],
+        max(learned[2], (time_us, event.price_cents, event.currency)) if event.price_cents != UNKNOWN else learned[2],
+    )
+    if news == learned:
+        return False
+    state.learned = news
     known = (state.category, state.brand, state.price_cents, state.currency)
-    state.category = event.category or state.category
-    state.brand = event.brand or state.brand
-    if event.price_cents != UNKNOWN:
-        state.price_cents, state.currency = event.price_cents, event.currency
+    state.category, state.brand = news[0][1], news[1][1]
+    _, state.price_cents, state.currency = news[2]
     if (state.category, state.brand, state.price_cents, state.currency) == known:
         return False
-    state.clock.see(event.time_us)
+    state.clock.see(time_us)
     return True
 
 

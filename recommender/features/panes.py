@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from recommender.features.windows import WINDOW_5M, WINDOW_24H, WINDOW_30D, Window
+from recommender.features.windows import WINDOW_5M, WINDOW_30D, Window, together
 
 PackedPanes = Annotated[
     list[Annotated[int, msgspec.Meta(ge=0)]],
@@ -25,7 +25,7 @@ PANE_US = WINDOW_5M.pane_us
 _KIND_BITS, _AGE_BITS = 2, 18
 _COUNT_SHIFT = _KIND_BITS + _AGE_BITS
 _KIND, _AGE = (1 << _KIND_BITS) - 1, (1 << _AGE_BITS) - 1
-_QUARTER, _HOUR = WINDOW_24H.pane_us // PANE_US, WINDOW_30D.pane_us // PANE_US
+_HOUR = WINDOW_30D.pane_us // PANE_US
 
 
 def packed_panes(now_us: int, counts: Iterable[dict[int, int]], hours: dict[int, int] | None = None) -> list[int]:
@@ -33,26 +33,23 @@ def packed_panes(now_us: int, counts: Iterable[dict[int, int]], hours: dict[int,
 
     Args:
         now_us: the row's feature time.
-        counts: for each kind in its order, the counts of the windows up to 24 hours by pane of 10 s
-            (``time_us // PANE_US``); an older, wider pane is named by the first of 10 s in it.
+        counts: for each kind in its order, the counts of the windows up to 24 hours by pane.
         hours: for the kind after those, the counts of the window of 30 days by hour (``time_us // hour``).
     """
     newest = now_us // PANE_US
-    first = (newest // _QUARTER - WINDOW_24H.panes + 1) * _QUARTER
     packed: list[int] = []
     kind = 0
     for panes in counts:
         if panes:
             base = newest << _KIND_BITS | kind
-            for pane, count in panes.items():
-                if pane >= first:
-                    packed.append(count << _COUNT_SHIFT | base - (pane << _KIND_BITS))
+            for pane, count in together(panes, now_us).items():
+                packed.append(count << _COUNT_SHIFT | base - (pane << _KIND_BITS))
         kind += 1
     if hours:
         first = newest // _HOUR - WINDOW_30D.panes + 1
         packed += [
             count << _COUNT_SHIFT | newest - hour * _HOUR << _KIND_BITS | kind
-            for hour, count in hours.items()
+            for hour, count in sorted(hours.items())
             if hour >= first
         ]
     return packed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect, insort
 from datetime import timedelta
 from typing import Annotated, ClassVar
 
@@ -25,6 +25,7 @@ NEIGHBOURS_EACH_SIDE = {"view": 5, "purchase": 10}
 """How many events of the same kind before it an event is paired with."""
 LOOKS = frozenset({"view", "click", "add_to_cart", "add_to_wishlist", "purchase"})
 """Kinds that show interest in an item."""
+CART_KINDS = frozenset({"add_to_cart", "remove_from_cart", "purchase"})
 
 TimeMs = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -62,7 +63,7 @@ class SessionFeatures(FeatureRow):
     country: Annotated[str, msgspec.Meta(description="ISO 3166-1 alpha-2; empty when unknown")]
 
 
-class Visit(msgspec.Struct, array_like=True):
+class Visit(msgspec.Struct, array_like=True, gc=False):
     """A run of events without a gap of 30 minutes."""
 
     start_us: int
@@ -81,14 +82,18 @@ class Visit(msgspec.Struct, array_like=True):
             self.categories[category] = 1
 
 
-class SessionState(msgspec.Struct, array_like=True):
-    """What is remembered of a session to compute its next row."""
+class SessionState(msgspec.Struct, array_like=True, gc=False):
+    """What is remembered of a session to judge its next event and to compute its next row.
+
+    Lists are in order of time, the oldest first.
+    """
 
     clock: EntityClock = msgspec.field(default_factory=EntityClock)
+    seen: dict[int, int] = {}
     visits: list[Visit] = []
-    items: dict[str, int] = {}
-    categories: dict[str, str] = {}
-    queries: dict[str, int] = {}
+    items: list[tuple[int, str, int, str]] = []
+    """When it was last looked at, item, time of the latest event with a category, that category."""
+    queries: list[tuple[int, str]] = []
     cart: dict[str, tuple[int, bool]] = {}
     views: list[tuple[int, str, str]] = []
     purchases: list[tuple[int, str, str]] = []
@@ -97,7 +102,7 @@ class SessionState(msgspec.Struct, array_like=True):
     country: tuple[int, str] = (0, "")
 
 
-class Pair(msgspec.Struct):
+class Pair(msgspec.Struct, gc=False):
     """Two items met in one session; ``weight`` is -1 to take back what an event out of order has parted."""
 
     item_id: str
@@ -109,40 +114,33 @@ class Pair(msgspec.Struct):
 
 def fold(state: SessionState, event: Interaction) -> list[Pair]:
     """Take an event, neither repeated nor late, into the state; return the item pairs that it makes."""
-    time_us = event.time_us
+    time_us, kind = event.time_us, event.kind
     state.clock.see(time_us)
     _visit(state, event)
-    if event.user_id:
-        state.user = max(state.user, (time_us, event.user_id))
-    if event.device:
-        state.device = max(state.device, (time_us, event.device))
-    if event.country:
-        state.country = max(state.country, (time_us, event.country))
+    if event.user_id and (time_us, event.user_id) > state.user:
+        state.user = (time_us, event.user_id)
+    if event.device and (time_us, event.device) > state.device:
+        state.device = (time_us, event.device)
+    if event.country and (time_us, event.country) > state.country:
+        state.country = (time_us, event.country)
     if event.query:
-        _remember(state.queries, event.query, time_us, RECENT_QUERIES)
+        _search(state.queries, event.query, time_us)
     if not event.item_id:
         return []
-    kind = event.kind
     if kind in LOOKS:
-        _remember(state.items, event.item_id, time_us, RECENT_ITEMS)
-        if event.category:
-            state.categories[event.item_id] = event.category
-        if len(state.categories) > 2 * RECENT_ITEMS:
-            state.categories = {item: state.categories.get(item, "") for item in state.items}
-    if kind in ("add_to_cart", "remove_from_cart", "purchase"):
-        _cart(state, event)
+        _look(state.items, event)
     if kind == "view":
         return _pairs(state.views, event)
-    if kind == "purchase":
-        return _pairs(state.purchases, event)
+    if kind in CART_KINDS:
+        _cart(state, event)
+        if kind == "purchase":
+            return _pairs(state.purchases, event)
     return []
 
 
 def row(session_id: str, state: SessionState) -> SessionFeatures:
     """Return the session's row as of its clock."""
-    visit = max(state.visits, key=lambda v: v.end_us)
-    recent = _latest(state.items, RECENT_ITEMS)
-    cart = sorted(((t, item) for item, (t, inside) in state.cart.items() if inside), reverse=True)
+    visit, recent = state.visits[-1], state.items[::-1]
     return SessionFeatures(
         session_id,
         state.clock.feature_time_us,
@@ -152,44 +150,83 @@ def row(session_id: str, state: SessionState) -> SessionFeatures:
         visit.events,
         visit.views,
         len(visit.categories),
-        [item for _, item in recent],
-        [t // 1000 for t, _ in recent],
-        [state.categories.get(item, "") for _, item in recent],
-        [query for _, query in _latest(state.queries, RECENT_QUERIES)],
-        [item for _, item in cart[:CART_ITEMS]],
+        [item[1] for item in recent],
+        [item[0] // 1000 for item in recent],
+        [item[3] for item in recent],
+        [query for _, query in reversed(state.queries)] if state.queries else [],
+        _in_cart(state.cart) if state.cart else [],
         state.device[1],
         state.country[1],
     )
 
 
 def _visit(state: SessionState, event: Interaction) -> None:
-    time_us = event.time_us
-    new = Visit(time_us, time_us, 1, 1 if event.kind == "view" else 0)
-    if event.category:
-        new.categories = {event.category: 1}
+    time_us, visits = event.time_us, state.visits
+    is_view = 1 if event.kind == "view" else 0
+    if visits:
+        latest = visits[-1]
+        if latest.start_us <= time_us <= latest.end_us + VISIT_GAP_US:  # so it touches no other visit
+            latest.end_us = max(latest.end_us, time_us)
+            latest.events += 1
+            latest.views += is_view
+            if event.category:
+                latest.categories[event.category] = 1
+            return
+    new = Visit(time_us, time_us, 1, is_view, {event.category: 1} if event.category else {})
+    if not visits:
+        visits.append(new)
+        return
     apart = []
-    for visit in state.visits:
+    for visit in visits:
         if visit.start_us - VISIT_GAP_US <= time_us <= visit.end_us + VISIT_GAP_US:
             new.absorb(visit)
         else:
             apart.append(visit)
     apart.append(new)
-    if len(apart) > KEPT_VISITS:
-        apart.remove(min(apart, key=lambda visit: visit.end_us))
-    state.visits = apart
+    apart.sort(key=_end)
+    state.visits = apart[-KEPT_VISITS:]
 
 
-def _remember(times: dict[str, int], key: str, time_us: int, most: int) -> None:
-    known = times.get(key)
-    if known is None or time_us > known:
-        times[key] = time_us
-    if len(times) > 2 * most:
-        for _, old in sorted(((t, k) for k, t in times.items()), reverse=True)[most:]:
-            del times[old]
+def _end(visit: Visit) -> int:
+    return visit.end_us
 
 
-def _latest(times: dict[str, int], most: int) -> list[tuple[int, str]]:
-    return sorted(((t, key) for key, t in times.items()), reverse=True)[:most]
+def _look(items: list[tuple[int, str, int, str]], event: Interaction) -> None:
+    time_us, item_id, category = event.time_us, event.item_id, event.category
+    looked_us, filed_us = time_us, time_us if category else 0
+    if not items:
+        items.append((looked_us, item_id, filed_us, category))
+        return
+    for at in range(len(items) - 1, -1, -1):
+        known = items[at]
+        if known[1] == item_id:
+            del items[at]
+            looked_us = max(looked_us, known[0])
+            filed_us, category = max((filed_us, category), known[2:])
+            break
+    entry = (looked_us, item_id, filed_us, category)
+    if not items or entry > items[-1]:  # it may have been the only one
+        items.append(entry)
+    else:
+        insort(items, entry)
+    if len(items) > RECENT_ITEMS:
+        del items[0]
+
+
+def _search(queries: list[tuple[int, str]], query: str, time_us: int) -> None:
+    for at, (known_us, known) in enumerate(queries):
+        if known == query:
+            del queries[at]
+            time_us = max(time_us, known_us)
+            break
+    insort(queries, (time_us, query))
+    if len(queries) > RECENT_QUERIES:
+        del queries[0]
+
+
+def _in_cart(cart: dict[str, tuple[int, bool]]) -> list[str]:
+    inside = sorted(((time_us, item) for item, (time_us, inside) in cart.items() if inside), reverse=True)
+    return [item for _, item in inside[:CART_ITEMS]]
 
 
 def _cart(state: SessionState, event: Interaction) -> None:
@@ -210,23 +247,37 @@ def _pairs(trail: list[tuple[int, str, str]], event: Interaction) -> list[Pair]:
     In a session's events of one kind, in order of (event time, event id), each is paired with the ``reach`` before
     it that are at most an hour older and about another item. An event out of order moves two others apart.
     """
-    reach = NEIGHBOURS_EACH_SIDE[event.kind]
+    kind, reach = event.kind, NEIGHBOURS_EACH_SIDE[event.kind]
     entry = (event.time_us, event.event_id, event.item_id)
-    insort(trail, entry)
-    at = trail.index(entry)
+    if not trail:
+        trail.append(entry)
+        return []
     made: list[Pair] = []
+    if entry > trail[-1]:
+        for older in trail[-reach:]:
+            _both_ways(made, older, entry, kind, 1)
+        trail.append(entry)
+    else:
+        _squeeze_in(made, trail, entry, kind, reach)
+    if len(trail) > TRAIL_LENGTH:
+        del trail[0]
+    return made
+
+
+def _squeeze_in(
+    made: list[Pair], trail: list[tuple[int, str, str]], entry: tuple[int, str, str], kind: str, reach: int
+) -> None:
+    at = bisect(trail, entry)
+    trail.insert(at, entry)
     for older in trail[max(0, at - reach) : at]:
-        _both_ways(made, older, entry, event.kind, 1)
+        _both_ways(made, older, entry, kind, 1)
     for newer in trail[at + 1 : at + 1 + reach]:
-        _both_ways(made, entry, newer, event.kind, 1)
+        _both_ways(made, entry, newer, kind, 1)
     for distance in range(1, reach + 1):
         # Before this event came, trail[at - distance] and trail[at - distance + reach + 1] were `reach` apart.
         left, right = at - distance, at - distance + reach + 1
         if left >= 0 and at < right < len(trail):
-            _both_ways(made, trail[left], trail[right], event.kind, -1)
-    if len(trail) > TRAIL_LENGTH:
-        del trail[0]
-    return made
+            _both_ways(made, trail[left], trail[right], kind, -1)
 
 
 def _both_ways(

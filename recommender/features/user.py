@@ -9,10 +9,11 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from recommender.features.clock import EntityClock
-from recommender.features.decay import DecayedSums
+from recommender.features.decay import DecayedSum, DecayedSums
 from recommender.features.interaction import Interaction, digest
+from recommender.features.panes import PackedPanes, packed_panes
 from recommender.features.row import FeatureRow, TimeUs, count
-from recommender.features.windows import SECOND_US, WINDOW_30D, PaneCount, WindowCounts
+from recommender.features.windows import SECOND_US, WINDOW_30D, PaneCount, Panes, count_in, counts_at, tidy
 
 AFFINITY_HALF_LIFE_US = 7 * 86_400 * SECOND_US
 INTEREST = {"view": 1.0, "click": 1.0, "add_to_wishlist": 2.0, "add_to_cart": 3.0, "purchase": 5.0}
@@ -21,7 +22,6 @@ TOP = 10
 _KEPT_KEYS = 64
 _KEPT_ORDERS = 64
 _MOST_CENTS = 2**63 - 1
-_PRICE_WEIGHT, _PRICE_SUM = "weight", "weighted log price"
 
 Score = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -67,41 +67,69 @@ class UserFeatures(FeatureRow):
     top_category_scores: Annotated[list[Score], msgspec.Meta(description="interest in each of top_categories")]
     top_brands: Annotated[list[str], msgspec.Meta(description="brands by interest, half-life 7 days, up to 10")]
     top_brand_scores: Annotated[list[Score], msgspec.Meta(description="interest in each of top_brands")]
+    panes: PackedPanes
 
 
-class UserState(msgspec.Struct, array_like=True):
+class UserState(msgspec.Struct, array_like=True, gc=False):
     """What is remembered of a shopper to compute the next row."""
 
     clock: EntityClock = msgspec.field(default_factory=EntityClock)
-    views: WindowCounts = msgspec.field(default_factory=WindowCounts)
-    carts: WindowCounts = msgspec.field(default_factory=WindowCounts)
-    purchases: PaneCount = msgspec.field(default_factory=PaneCount)
+    views: Panes = {}
+    carts: Panes = {}
+    categories: DecayedSums = msgspec.field(default_factory=DecayedSums)
+    brands: DecayedSums | None = None
+    prices: Prices | None = None
+    bought: Bought | None = None
+    refund_count: int = 0
+
+
+class Prices(msgspec.Struct, array_like=True, gc=False):
+    """The prices of what a shopper looks at."""
+
+    weight: DecayedSum = msgspec.field(default_factory=DecayedSum)
+    weighted_log: DecayedSum = msgspec.field(default_factory=DecayedSum)
+
+    def add(self, time_us: int, interest: float, cents: int) -> None:
+        """Take the price of an item looked at."""
+        self.weight.add(time_us, interest, AFFINITY_HALF_LIFE_US)
+        self.weighted_log.add(time_us, interest * math.log(cents), AFFINITY_HALF_LIFE_US)
+
+    @property
+    def mean_cents(self) -> float:
+        """Geometric mean [cents]."""
+        return math.exp(self.weighted_log.scaled / self.weight.scaled)  # on one landmark, as both begin at once
+
+
+class Bought(msgspec.Struct, array_like=True, gc=False):
+    """What a shopper has bought."""
+
+    lines: PaneCount = msgspec.field(default_factory=PaneCount)
     purchase_count: int = 0
     order_count: int = 0
-    refund_count: int = 0
-    first_purchase_us: int = 0
-    last_purchase_us: int = 0
+    first_us: int = 0
+    last_us: int = 0
     orders: dict[int, int] = {}
     priced_orders: dict[int, int] = {}
     money: dict[str, tuple[int, int]] = {}
     """Currency to (value of order lines [cents], number of orders)."""
     currency: tuple[int, str] = (0, "")
-    categories: DecayedSums = msgspec.field(default_factory=DecayedSums)
-    brands: DecayedSums = msgspec.field(default_factory=DecayedSums)
-    prices: DecayedSums = msgspec.field(default_factory=DecayedSums)
+
+
+_NOTHING = Bought()
 
 
 def fold(state: UserState, event: Interaction) -> None:
     """Take an event of this shopper, neither repeated nor late, into the state."""
-    time_us = event.time_us
+    time_us, kind = event.time_us, event.kind
     state.clock.see(time_us)
-    kind = event.kind
     if kind == "view":
-        state.views.add(time_us)
+        count_in(state.views, time_us)
     elif kind == "add_to_cart":
-        state.carts.add(time_us)
+        count_in(state.carts, time_us)
     elif kind == "purchase":
-        _purchase(state, event)
+        if state.bought is None:
+            state.bought = Bought()
+        _purchase(state.bought, event)
     elif kind == "refund":
         state.refund_count += 1
     interest = INTEREST.get(kind)
@@ -111,47 +139,49 @@ def fold(state: UserState, event: Interaction) -> None:
         state.categories.add(event.category, time_us, interest, AFFINITY_HALF_LIFE_US)
         state.categories.prune(_KEPT_KEYS, _KEPT_KEYS)
     if event.brand:
+        if state.brands is None:
+            state.brands = DecayedSums()
         state.brands.add(event.brand, time_us, interest, AFFINITY_HALF_LIFE_US)
         state.brands.prune(_KEPT_KEYS, _KEPT_KEYS)
     if event.price_cents > 0:
-        state.prices.add(_PRICE_WEIGHT, time_us, interest, AFFINITY_HALF_LIFE_US)
-        state.prices.add(_PRICE_SUM, time_us, interest * math.log(event.price_cents), AFFINITY_HALF_LIFE_US)
+        if state.prices is None:
+            state.prices = Prices()
+        state.prices.add(time_us, interest, event.price_cents)
 
 
 def row(user_id: str, state: UserState) -> UserFeatures:
     """Return the shopper's row as of its clock."""
     now_us = state.clock.feature_time_us
-    categories = state.categories.top(TOP, now_us, AFFINITY_HALF_LIFE_US)
-    brands = state.brands.top(TOP, now_us, AFFINITY_HALF_LIFE_US)
-    value, orders = state.money.get(state.currency[1], (0, 0))
-    weights = state.prices.sums
+    tidy(state.views, now_us)
+    tidy(state.carts, now_us)
+    bought, brands = state.bought or _NOTHING, state.brands
+    value, orders = bought.money.get(bought.currency[1], (0, 0))
     return UserFeatures(
         user_id,
         now_us,
-        *state.views.at(now_us),
-        *state.carts.at(now_us),
-        state.purchases.at(now_us, WINDOW_30D),
-        state.purchase_count,
-        state.order_count,
+        *counts_at(state.views, now_us),
+        *counts_at(state.carts, now_us),
+        bought.lines.at(now_us, WINDOW_30D),
+        bought.purchase_count,
+        bought.order_count,
         state.refund_count,
-        state.first_purchase_us // 1000,
-        state.last_purchase_us // 1000,
+        bought.first_us // 1000,
+        bought.last_us // 1000,
         value / orders if orders else 0.0,
-        state.currency[1],
-        math.exp(weights[_PRICE_SUM] / weights[_PRICE_WEIGHT]) if weights else 0.0,
-        [key for key, _ in categories],
-        [score for _, score in categories],
-        [key for key, _ in brands],
-        [score for _, score in brands],
+        bought.currency[1],
+        state.prices.mean_cents if state.prices else 0.0,
+        *state.categories.top(TOP, now_us, AFFINITY_HALF_LIFE_US),
+        *(brands.top(TOP, now_us, AFFINITY_HALF_LIFE_US) if brands else ([], [])),
+        packed_panes(now_us, (state.views, state.carts), bought.lines.panes),
     )
 
 
-def _purchase(state: UserState, event: Interaction) -> None:
+def _purchase(state: Bought, event: Interaction) -> None:
     time_us = event.time_us
-    state.purchases.add(time_us, WINDOW_30D)
+    state.lines.add(time_us, WINDOW_30D)
     state.purchase_count += 1
-    state.first_purchase_us = min(state.first_purchase_us or time_us, time_us)
-    state.last_purchase_us = max(state.last_purchase_us, time_us)
+    state.first_us = min(state.first_us or time_us, time_us)
+    state.last_us = max(state.last_us, time_us)
     order = digest(event.order_id)
     if _is_new(state.orders, order):
         state.order_count += 1

@@ -30,7 +30,70 @@ WINDOW_1H = Window("1h", 3_600 * SECOND_US, 60 * SECOND_US)
 WINDOW_24H = Window("24h", 86_400 * SECOND_US, 900 * SECOND_US)
 WINDOW_30D = Window("30d", 30 * 86_400 * SECOND_US, 3_600 * SECOND_US)
 
-_SHORT = tuple((w.pane_us, w.panes) for w in (WINDOW_5M, WINDOW_1H, WINDOW_24H))
+Panes = dict[int, int]
+"""Counts by pane of 10 s, each pane named by ``time_us // PANE_US``. One dict serves the three short windows."""
+
+PANE_US = WINDOW_5M.pane_us
+_MINUTE, _QUARTER = WINDOW_1H.pane_us // PANE_US, WINDOW_24H.pane_us // PANE_US
+_PANES_5M, _MINUTES_1H, _QUARTERS_24H = WINDOW_5M.panes, WINDOW_1H.panes, WINDOW_24H.panes
+_MOST_FINE = 64
+"""Panes beyond which the old ones are put together."""
+_NONE = (0, 0, 0)
+
+
+def count_in(panes: Panes, time_us: int) -> None:
+    """Count one event at ``time_us``."""
+    pane = time_us // PANE_US
+    panes[pane] = panes.get(pane, 0) + 1
+
+
+def counts_at(panes: Panes, now_us: int) -> tuple[int, int, int]:
+    """Return the counts of 5 minutes, 1 hour and 24 hours as of ``now_us``, not before the latest event."""
+    if not panes:
+        return _NONE
+    now = now_us // PANE_US  # the borders inline, as this is asked for every row
+    after_5m = now - _PANES_5M + 1
+    after_1h = (now // _MINUTE - _MINUTES_1H + 1) * _MINUTE
+    after_24h = (now // _QUARTER - _QUARTERS_24H + 1) * _QUARTER
+    in_5m = in_1h = in_24h = 0
+    for pane, count in panes.items():
+        if pane >= after_24h:
+            in_24h += count
+            if pane >= after_1h:
+                in_1h += count
+                if pane >= after_5m:
+                    in_5m += count
+    return in_5m, in_1h, in_24h
+
+
+def together(panes: Panes, now_us: int) -> Panes:
+    """Return what the windows hold as of ``now_us`` in as few panes as give every later count, the oldest first.
+
+    What is older than 5 minutes is only asked for by whole minutes, what is older than 1 hour by quarters of an hour.
+    A wider pane is named by the first of 10 s in it.
+    """
+    now = now_us // PANE_US
+    after_5m = now - _PANES_5M + 1
+    after_1h = (now // _MINUTE - _MINUTES_1H + 1) * _MINUTE
+    after_24h = (now // _QUARTER - _QUARTERS_24H + 1) * _QUARTER
+    put: Panes = {}
+    for pane in sorted(panes):
+        if pane >= after_24h:
+            width = 1 if pane >= after_5m else _MINUTE if pane >= after_1h else _QUARTER
+            first = pane - pane % width
+            put[first] = put.get(first, 0) + panes[pane]
+    return put
+
+
+def tidy(panes: Panes, now_us: int) -> None:
+    """Forget what has left the windows as of ``now_us``, which never goes back, and put old panes together.
+
+    There are never more panes than 64, or than the three windows have.
+    """
+    if len(panes) > _MOST_FINE:
+        fewer = together(panes, now_us)
+        panes.clear()
+        panes.update(fewer)
 
 
 class PaneCount(msgspec.Struct, array_like=True):
@@ -45,38 +108,9 @@ class PaneCount(msgspec.Struct, array_like=True):
 
     def at(self, now_us: int, window: Window) -> int:
         """Return the count as of ``now_us``, which never goes back, and forget what has left the window."""
-        return _total(self.panes, now_us // window.pane_us - window.panes)
-
-
-class WindowCounts(msgspec.Struct, array_like=True):
-    """Counts of the last 5 minutes, 1 hour and 24 hours."""
-
-    in_5m: dict[int, int] = {}
-    in_1h: dict[int, int] = {}
-    in_24h: dict[int, int] = {}
-
-    def add(self, time_us: int) -> None:
-        """Count one event at ``time_us``."""
-        for panes, (width, _) in zip((self.in_5m, self.in_1h, self.in_24h), _SHORT, strict=True):
-            pane = time_us // width
-            panes[pane] = panes.get(pane, 0) + 1
-
-    def at(self, now_us: int) -> tuple[int, int, int]:
-        """Return the three counts as of ``now_us``, which never goes back, and forget what has left them."""
-        if not self.in_24h:
-            return (0, 0, 0)
-        (width_5m, n_5m), (width_1h, n_1h), (width_24h, n_24h) = _SHORT
-        return (
-            _total(self.in_5m, now_us // width_5m - n_5m),
-            _total(self.in_1h, now_us // width_1h - n_1h),
-            _total(self.in_24h, now_us // width_24h - n_24h),
-        )
-
-
-def _total(panes: dict[int, int], last_outside: int) -> int:
-    if not panes:
-        return 0
-    expired = [pane for pane in panes if pane <= last_outside]
-    for pane in expired:
-        del panes[pane]
-    return sum(panes.values())
+        if not self.panes:
+            return 0
+        last_outside = now_us // window.pane_us - window.panes
+        for pane in [pane for pane in self.panes if pane <= last_outside]:
+            del self.panes[pane]
+        return sum(self.panes.values())

@@ -66,6 +66,14 @@ class LiveshelfOnlineStore(RedisOnlineStore):
         calls = [self._wire(config, tables[row.view], type(row)).call(row) for row in rows]
         self._write_calls(config, calls, [row.key for row in rows if row.entity == ItemCatalogue.entity])
 
+    def forget_rows(self, config: RepoConfig, places: Iterable[tuple[FeatureView, str]]) -> None:
+        """Remove all that is stored of entities, each named by one of its views and its id."""
+        client = self._get_client(config.online_store)
+        with client.pipeline(transaction=False) as pipe:
+            for table, key in places:
+                pipe.unlink(self._key(config, table, key))
+            pipe.execute()
+
     def _write_calls(self, config: RepoConfig, calls: Iterable[tuple[bytes, list[bytes]]], item_ids: list[str]) -> None:
         client = self._get_client(config.online_store)
         write_if_newer = client.register_script(WRITE_IF_NEWER)

@@ -39,10 +39,9 @@ def test_the_top_is_sorted_and_leaves_out_nothing_larger(all_parts: list[tuple[s
     for key, time_us, weight in all_parts:
         sums.add(key, time_us, weight, HALF_LIFE)
     now = max(t for _, t, _ in all_parts)
-    top = sums.top(2, now, HALF_LIFE)
-    scores = [score for _, score in top]
+    keys, scores = sums.top(2, now, HALF_LIFE)
     assert scores == sorted(scores, reverse=True)
-    left_out = [sums.at(key, now, HALF_LIFE) for key in "abc" if key not in dict(top)]
+    left_out = [sums.at(key, now, HALF_LIFE) for key in "abc" if key not in keys]
     assert all(score <= min(scores) for score in left_out)
 
 
@@ -50,7 +49,7 @@ def test_a_part_that_was_taken_back_is_gone_from_the_top() -> None:
     sums = DecayedSums()
     for weight in (1, 1, -1, -1):
         sums.add("a", DAY, weight, HALF_LIFE)
-    assert sums.top(5, DAY, HALF_LIFE) == []
+    assert sums.top(5, DAY, HALF_LIFE) == ([], [])
 
 
 def test_sums_over_decades_neither_overflow_nor_lose_the_present() -> None:

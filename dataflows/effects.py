@@ -1,0 +1,57 @@
+"""What flows between the steps of the feature flow: lists by kind, for a step to take what it needs."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import bytewax.operators as op
+import msgspec
+from bytewax.operators import KeyedStream
+
+from recommender.deadletters import DeadLetter
+from recommender.events import AnyCatalogueEvent
+from recommender.features import FeatureRow, Interaction
+from recommender.features.item_activity import CategoryEntry
+from recommender.features.session import Pair
+
+
+class ItemFiled(msgspec.Struct, gc=False):
+    """The catalogue has put an item into a category, or with an empty one into none."""
+
+    item_id: str
+    category: str
+    time_us: int
+
+
+class Forgotten(NamedTuple):
+    """The state of an entity was dropped, so its row has to go."""
+
+    view: str
+    key: str
+
+
+class Effects(msgspec.Struct):
+    """What a step makes of a list of inputs; each list is in order."""
+
+    rows: list[FeatureRow] = []
+    events: list[Interaction] = []
+    catalogue: list[AnyCatalogueEvent] = []
+    pairs: list[Pair] = []
+    filings: list[ItemFiled] = []
+    entries: list[CategoryEntry] = []
+    letters: list[DeadLetter] = []
+    forgotten: list[Forgotten] = []
+
+
+def only(step_id: str, up: KeyedStream[Effects], *names: str) -> KeyedStream[Effects]:
+    """Return the stream with nothing in it but these lists, as far as they hold anything."""
+
+    def pick(pairs: list[tuple[str, Effects]]) -> list[tuple[str, Effects]]:
+        picked: list[tuple[str, Effects]] = []
+        for key, effects in pairs:
+            lists: dict[str, Any] = {name: found for name in names if (found := getattr(effects, name))}
+            if lists:
+                picked.append((key, Effects(**lists)))
+        return picked
+
+    return op.flat_map_batch(step_id, up, pick)

@@ -1,0 +1,68 @@
+"""The first step of the feature flow: reads events from their payloads, drops repeated ones and marks late ones.
+
+It is keyed by the partition of the event log, so it sees the events of each shopper in the order of the log, whatever
+the number of workers.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from dataflows import metrics
+from dataflows.effects import Effects
+from dataflows.keyed_state import KeyedState
+from dataflows.log_source import Arrival
+from recommender.deadletters import dead_letter
+from recommender.events import InvalidEvent
+from recommender.features import Interaction, intake
+from recommender.features.interaction import read_interaction
+
+_SEPARATOR = "\n"  # in no id
+
+
+class IntakeState(msgspec.Struct, array_like=True, gc=False):
+    """What is remembered of a shopper's session to judge its next event."""
+
+    latest_us: int = 0
+    seen: dict[int, int] = {}
+
+
+class IntakeStage:
+    """Keyed by partition, in it by shopper and session."""
+
+    name = "intake"
+    state_type = IntakeState
+
+    def process(self, inputs: list[list[Arrival]], states: KeyedState[IntakeState]) -> Effects:
+        """Return each valid event once, flat, and a dead letter for each invalid one."""
+        made = Effects()
+        kinds: dict[str, int] = {}
+        for arrivals in inputs:
+            for partition, entry, number in arrivals:
+                try:
+                    event = read_interaction(entry.payload, entry.ingested_us, number)
+                except InvalidEvent as error:
+                    source = f"{partition.name} {entry.position}"
+                    made.letters.append(dead_letter(source, str(error), entry.payload, entry.ingested_us / 1e6))
+                    continue
+                kinds[event.kind] = kinds.get(event.kind, 0) + 1
+                if not isinstance(event, Interaction):
+                    made.catalogue.append(event)
+                elif self._counts(event, states):
+                    made.events.append(event)
+        for kind, count in kinds.items():
+            metrics.EVENTS.labels(kind).inc(count)
+        return made
+
+    def _counts(self, event: Interaction, states: KeyedState[IntakeState]) -> bool:
+        """Tell whether the event is here for the first time, and mark it if it is late."""
+        state = states.touch(f"{event.user_id}{_SEPARATOR}{event.session_id}")
+        if intake.is_repeated(state.seen, event):
+            metrics.DUPLICATES.inc()
+            return False
+        if intake.is_late(state.latest_us, event):
+            metrics.LATE.inc()
+            event.late = True
+        elif event.time_us > state.latest_us:
+            state.latest_us = event.time_us
+        return True
