@@ -64,7 +64,7 @@ def _meet(event: Interaction, states: KeyedState[CatalogueState], made: Effects)
     """Learn from an event about an item that the catalogue lacks; complete one about an item that it has."""
     known = states.peek(event.item_id)
     if known is None or not known.described_us:
-        tells = event.category or event.brand or event.price_cents != UNKNOWN
+        tells = not event.late and (event.category or event.brand or event.price_cents != UNKNOWN)
         known = states.touch(event.item_id) if tells else known
         if known is None:
             return
