@@ -7,7 +7,7 @@ of the hashes is Feast's, which reads them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cache
 
@@ -22,8 +22,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 """Entity, values, event timestamp, creation timestamp: what Feast hands to an online store."""
 
+Call = tuple[bytes, list[bytes]]
+"""A row as ``WRITE_IF_NEWER`` takes it: key of the hash; name and value of the timestamp, then of each feature."""
+
+ROWS_PER_CALL = 50
+"""Redis serves nobody else during a call: at 50 rows for about a millisecond."""
+
 WRITE_IF_NEWER = """
--- KEYS[1]: hash of the entity. ARGV: name and value of the timestamp's field, then of each feature's.
+-- KEYS: hashes of entities. ARGV: for each of them how many arguments are its own, then these: name and value of the
+-- timestamp's field, then of each feature's.
 local function seconds_and_nanos(stamp)  -- of a protobuf Timestamp: fields 1 and 2, both varints
   local read, at = {0, 0}, 1
   while at <= #stamp do
@@ -40,19 +47,26 @@ local function seconds_and_nanos(stamp)  -- of a protobuf Timestamp: fields 1 an
   return read[1], read[2]
 end
 
-local stored = redis.call('HGET', KEYS[1], ARGV[1])
-if stored then
+local function is_newer(stamp, stored)
   local old_seconds, old_nanos = seconds_and_nanos(stored)
-  local seconds, nanos = seconds_and_nanos(ARGV[2])
-  if seconds < old_seconds or (seconds == old_seconds and nanos <= old_nanos) then return 0 end
+  local seconds, nanos = seconds_and_nanos(stamp)
+  return seconds > old_seconds or (seconds == old_seconds and nanos > old_nanos)
 end
-redis.call('HSET', KEYS[1], unpack(ARGV))
-return 1
+
+local first = 2
+for _, key in ipairs(KEYS) do
+  local last = first + tonumber(ARGV[first - 1]) - 1
+  local stored = redis.call('HGET', key, ARGV[first])
+  if not stored or is_newer(ARGV[first + 1], stored) then
+    redis.call('HSET', key, unpack(ARGV, first, last))
+  end
+  first = last + 2
+end
 """
 
 
-def script_calls(config: RepoConfig, table: FeatureView, data: list[Row]) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Return for each row the key and the arguments of ``WRITE_IF_NEWER``."""
+def script_calls(config: RepoConfig, table: FeatureView, data: list[Row]) -> Iterator[Call]:
+    """Return each row of Feast's as it goes to ``WRITE_IF_NEWER``."""
     view = _versioned_fv_name(table, config)
     for entity_key, values, event_timestamp, _ in data:
         stamp = Timestamp()
@@ -61,6 +75,18 @@ def script_calls(config: RepoConfig, table: FeatureView, data: list[Row]) -> Ite
         for name, value in values.items():
             arguments += (_field(view, name), value.SerializeToString())
         yield _redis_key(config.project, entity_key, config.entity_key_serialization_version), arguments
+
+
+def batches(calls: Sequence[Call]) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """Return the keys and the arguments of each call of the script that these rows need."""
+    for start in range(0, len(calls), ROWS_PER_CALL):
+        keys: list[bytes] = []
+        arguments: list[bytes] = []
+        for key, own in calls[start : start + ROWS_PER_CALL]:
+            keys.append(key)
+            arguments.append(b"%d" % len(own))
+            arguments += own
+        yield keys, arguments
 
 
 @cache

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from feast import FeatureView, RepoConfig
+from feast.infra.online_stores.helpers import _redis_key
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig, RedisType
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
 from pydantic import Field, StrictStr
 
 from recommender.features import FeatureRow, ItemCatalogue
@@ -15,7 +18,7 @@ from recommender.installation import InstallationStopped
 from recommender.settings import Settings
 from recommender.store.codec import RowCodec
 from recommender.store.connection import STOPPED, installation_connection
-from recommender.store.newer import WRITE_IF_NEWER, Row, script_calls
+from recommender.store.newer import WRITE_IF_NEWER, Call, Row, batches, script_calls
 from recommender.store.wire import WireFormat
 
 
@@ -52,7 +55,7 @@ class LiveshelfOnlineStore(RedisOnlineStore):
             if data and _is_of_items(table):
                 client.sadd(item_index(config), *_ids(data))
             return
-        self._write_calls(config, script_calls(config, table, data), _ids(data) if _is_of_items(table) else [])
+        self._write_calls(config, list(script_calls(config, table, data)), _ids(data) if _is_of_items(table) else [])
         if progress:
             progress(len(data))
 
@@ -71,15 +74,15 @@ class LiveshelfOnlineStore(RedisOnlineStore):
         client = self._get_client(config.online_store)
         with client.pipeline(transaction=False) as pipe:
             for table, key in places:
-                pipe.unlink(self._key(config, table, key))
+                pipe.unlink(_entity_key(config, table, key))
             pipe.execute()
 
-    def _write_calls(self, config: RepoConfig, calls: Iterable[tuple[bytes, list[bytes]]], item_ids: list[str]) -> None:
+    def _write_calls(self, config: RepoConfig, calls: Sequence[Call], item_ids: list[str]) -> None:
         client = self._get_client(config.online_store)
         write_if_newer = client.register_script(WRITE_IF_NEWER)
         with client.pipeline(transaction=False) as pipe:
-            for key, arguments in calls:
-                write_if_newer([key], arguments, client=pipe)
+            for keys, arguments in batches(calls):
+                write_if_newer(keys, arguments, client=pipe)
             if item_ids:
                 pipe.sadd(item_index(config), *item_ids)
             pipe.execute()
@@ -106,8 +109,8 @@ class LiveshelfOnlineStore(RedisOnlineStore):
             return
         write_if_newer = client.register_script(WRITE_IF_NEWER)
         async with client.pipeline(transaction=False) as pipe:
-            for key, arguments in script_calls(config, table, data):
-                await write_if_newer([key], arguments, client=pipe)
+            for keys, arguments in batches(list(script_calls(config, table, data))):
+                await write_if_newer(keys, arguments, client=pipe)
             if data and _is_of_items(table):
                 pipe.sadd(item_index(config), *_ids(data))
             await pipe.execute()
@@ -155,6 +158,12 @@ class LiveshelfOnlineStore(RedisOnlineStore):
 def item_index(config: RepoConfig) -> str:
     """Return the Redis key of the set of item ids."""
     return f"{config.project}:items"
+
+
+def _entity_key(config: RepoConfig, table: FeatureView, entity_id: str) -> bytes:
+    value = Value(string_val=entity_id)
+    entity_key = EntityKey(join_keys=[table.join_keys[0]], entity_values=[value])
+    return _redis_key(config.project, entity_key, config.entity_key_serialization_version)
 
 
 def _is_of_items(table: FeatureView) -> bool:

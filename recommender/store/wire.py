@@ -18,6 +18,7 @@ from feast.infra.online_stores.redis import _versioned_fv_name
 from feast.value_type import ValueType
 
 from recommender.features import ColumnType, FeatureRow
+from recommender.store.newer import Call
 
 _MICROSECONDS = 1_000_000
 _DOUBLE = struct.Struct("<d").pack
@@ -43,8 +44,11 @@ def _block(tag: bytes, content: bytes) -> bytes:
     return tag + _varint(len(content)) + content
 
 
+_SMALL_INTS = [b"\x20" + small for small in _SMALL]
+
+
 def _int(value: int) -> bytes:
-    return b"\x20" + _varint(value)
+    return _SMALL_INTS[value] if 0 <= value < 128 else b"\x20" + _varint(value)
 
 
 def _float(value: float) -> bytes:
@@ -60,15 +64,21 @@ def _string(value: str) -> bytes:
 
 
 def _strings(values: Sequence[str]) -> bytes:
+    if not values:
+        return b"\x62\x00"
     return _block(b"\x62", b"".join([_block(b"\x0a", value.encode()) for value in values]))
 
 
 def _ints(values: Sequence[int]) -> bytes:
-    return _block(b"\x72", _block(b"\x0a", b"".join(map(_varint, values))) if values else b"")
+    if not values:
+        return b"\x72\x00"
+    return _block(b"\x72", _block(b"\x0a", b"".join(map(_varint, values))))
 
 
 def _floats(values: Sequence[float]) -> bytes:
-    return _block(b"\x7a", _block(b"\x0a", b"".join(map(_DOUBLE, values))) if values else b"")
+    if not values:
+        return b"\x7a\x00"
+    return _block(b"\x7a", _block(b"\x0a", b"".join(map(_DOUBLE, values))))
 
 
 _ENCODERS: dict[ColumnType, Callable[[Any], bytes]] = {
@@ -84,7 +94,7 @@ _ENCODERS: dict[ColumnType, Callable[[Any], bytes]] = {
 
 
 class WireFormat:
-    """Rows of one view as keys and arguments of ``WRITE_IF_NEWER``."""
+    """Rows of one view as they go to ``WRITE_IF_NEWER``."""
 
     def __init__(self, config: RepoConfig, table: FeatureView, row_type: type[FeatureRow]) -> None:
         view = _versioned_fv_name(table, config)
@@ -97,8 +107,8 @@ class WireFormat:
         self._values = attrgetter(*(column.name for column in columns))
         self._fields = [(_mmh3(f"{view}:{column.name}"), _ENCODERS[column.type]) for column in columns]
 
-    def call(self, row: FeatureRow) -> tuple[bytes, list[bytes]]:
-        """Return the Redis key of a row, and the script's arguments."""
+    def call(self, row: FeatureRow) -> Call:
+        """Return a row as it goes to ``WRITE_IF_NEWER``."""
         key = row.key.encode()
         seconds, microseconds = divmod(row.time_us, _MICROSECONDS)
         stamp = b"\x08" + _varint(seconds) if seconds else b""
