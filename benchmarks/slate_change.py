@@ -87,12 +87,12 @@ def after_a_click(shop: Shop, **who: str) -> dict[str, Any]:
 def after_selling_out(shop: Shop, **who: str) -> dict[str, Any]:
     item_id = ids(shop.slate(**who))[0]
     shop.set_stock(item_id, 0)
-    everywhere = lambda: [  # noqa: E731
-        *ids(shop.slate(**who)),
-        *ids(shop.slate(**who, surface="category", category=category) if category else []),
-        *ids(shop.trending()),
-    ]
     category = shop.category(item_id)
+
+    def everywhere() -> list[str]:
+        of_category = shop.slate(**who, surface="category", category=category) if category else []
+        return ids(shop.slate(**who)) + ids(of_category) + ids(shop.trending())
+
     passed = seconds_until(lambda: item_id not in everywhere())
     shop.set_stock(item_id, 100)
     return {"seconds": passed}

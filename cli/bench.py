@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from rich.table import Table
 from benchmarks.stream.children import ChildFailed
 from benchmarks.stream.progress import Display
 from benchmarks.stream.run import SECTIONS, Options, run
+from benchmarks.users import run as users_run
+from benchmarks.users.source import Population
 from cli.load_report import DONE, FAILED, INTERRUPTED
 from cli.problem import WRONG_USE, Problem
 from cli.replay import sigterm_interrupts
@@ -46,12 +50,25 @@ def run_stream(
         slice_events=slice_events,
         profile=profile,
     )
+    return _measure(partial(run, options), _show if not as_json else None)
+
+
+def run_users(*, users: int, events_per_user: int, rate: int, seconds: float, as_json: bool) -> int:
+    """Measure; print one JSON object or a table on standard output, progress on standard error."""
+    population = Population(users=users, events_per_user=events_per_user, rate=rate)
+    return _measure(partial(users_run.run, population, seconds), _show_users if not as_json else None)
+
+
+def _measure(
+    measure: Callable[[Display, dict[str, Any]], None], show: Callable[[Console, dict[str, Any]], None] | None
+) -> int:
+    """Print what was measured, as JSON where nothing shows it, also when it was interrupted; return the exit code."""
     result: dict[str, Any] = {}
     code = DONE
     with sigterm_interrupts():
         try:
             with Display() as display:
-                run(options, display, result)
+                measure(display, result)
         except (UnknownDataset, MissingFile, WrongFormat) as error:
             raise Problem(str(error), WRONG_USE) from None
         except (LoaderError, ChildFailed) as error:
@@ -60,10 +77,10 @@ def run_stream(
         except KeyboardInterrupt:
             code = INTERRUPTED
             result["interrupted"] = True
-    if as_json:
+    if show is None:
         print(json.dumps(result))
-    elif "ratios" in result:
-        _show(result)
+    elif result:
+        show(Console(), result)
     return code
 
 
@@ -97,8 +114,9 @@ _RATES = {
 }
 
 
-def _show(result: dict[str, Any]) -> None:
-    console = Console()
+def _show(console: Console, result: dict[str, Any]) -> None:
+    if "ratios" not in result:
+        return
     machine = result["machine"]
     console.print(f"{result['file']}: {result['events']:,} events; {machine['cpus']} CPUs, Python {machine['python']}")
     table = Table("", "events/s", "CPU us/event", "peak MB")
@@ -143,3 +161,22 @@ def _show_profile(console: Console, key: str, profile: dict[str, Any]) -> None:
     for function in profile["functions"][:_SHOWN_FUNCTIONS]:
         functions.add_row(function["function"], f"{function['own_share']:.1%}", f"{function['share']:.1%}")
     console.print(functions)
+
+
+def _show_users(console: Console, result: dict[str, Any]) -> None:
+    table = Table("", "", title=f"{result['users']:,} shoppers, {result['events']:,} events", show_header=False)
+    for name, value in result.items():
+        if name in ("users", "events", "machine"):
+            continue
+        if isinstance(value, dict):
+            for key, part in value.items():
+                table.add_row(f"{name}: {key}".replace("_", " "), _words(part))
+        else:
+            table.add_row(name.replace("_", " "), _words(value))
+    console.print(table)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(part)}" for key, part in value.items())
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

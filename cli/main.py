@@ -215,6 +215,21 @@ def bench_stream(
     raise typer.Exit(code)
 
 
+@bench.command("users")
+def bench_users(
+    users: Annotated[int, typer.Option(min=1, help="How many shoppers.")] = 1_000_000,
+    events_per_user: Annotated[int, typer.Option(min=1, help="Events that each of them has.")] = 2,
+    rate: Annotated[int, typer.Option(min=1, help="Events per second before the flow is killed.")] = 2_000,
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long that rate is held.")] = 20.0,
+    as_json: AsJson = False,
+) -> None:
+    """State of a million shoppers: its size, the pauses of its snapshots, and recovery after kill -9."""
+    from cli.bench import run_users
+
+    code = run_users(users=users, events_per_user=events_per_user, rate=rate, seconds=seconds, as_json=as_json)
+    raise typer.Exit(code)
+
+
 def main() -> None:
     """Run the command line."""
     try:

@@ -16,7 +16,7 @@ from bytewax.dataflow import Dataflow
 from dataflows.effects import only
 from dataflows.intake import IntakeStage
 from dataflows.log_source import EventLogSource
-from dataflows.online import OnlineWriter, stored
+from dataflows.online import Online, OnlineWriter, stored
 from dataflows.sharding import keyed
 from dataflows.sinks import HistorySink
 from dataflows.stages import ActivityStage, CatalogueStage, CategoryStage, SessionStage, UserStage
@@ -24,7 +24,7 @@ from recommender.installation import Installation
 from recommender.settings import Settings
 
 
-def build(settings: Settings, source: Any, open_online: Callable[[], OnlineWriter], history: Any) -> Dataflow:
+def build(settings: Settings, source: Any, open_online: Callable[[], Online], history: Any) -> Dataflow:
     """Put the flow together.
 
     Args:

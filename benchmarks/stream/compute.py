@@ -16,7 +16,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.testing import run_main
 
 from benchmarks.stream import events
-from benchmarks.stream.flows import DropPartitionedSink, DropSink, MemorySource, fold_window_flow, passthrough_flow
+from benchmarks.stream.flows import DropOnline, DropPartitionedSink, MemorySource, fold_window_flow, passthrough_flow
 from benchmarks.stream.sampling import Sampler
 from benchmarks.stream.timing import Timers, instrument
 from dataflows import features
@@ -38,24 +38,23 @@ def main() -> None:
     arguments = parser.parse_args()
     records = events.load(arguments.events).log_records()[: arguments.first]
     timers = Timers()
-    flow = instrument(_flow(arguments.flow, MemorySource(records, timers)), timers, inside=arguments.profile)
+    flow = instrument(_flow(arguments.flow, MemorySource(records, timers), timers), timers, inside=arguments.profile)
     gc.collect()
     gc.freeze()  # the prepared events are no part of what is measured
     sampler = Sampler()
     if arguments.profile:
-        timers.at_first_read = sampler.start
+        timers.at_first_read, timers.at_end = sampler.start, sampler.stop
     run_main(flow, epoch_interval=_NO_EPOCH)
-    sampler.stop()
     report = {"events": len(records), **timers.report(to_the_end=False), "functions": sampler.functions()}
     arguments.report.write_bytes(msgspec.json.encode(report))
 
 
-def _flow(name: str, source: MemorySource) -> Dataflow:
+def _flow(name: str, source: MemorySource, timers: Timers) -> Dataflow:
     if name == "passthrough":
         return passthrough_flow(source)
     if name == "fold-window":
         return fold_window_flow(source)
-    return features.build(Settings(), source, DropSink(), DropPartitionedSink())
+    return features.build(Settings(), source, lambda: DropOnline(timers), DropPartitionedSink())
 
 
 if __name__ == "__main__":

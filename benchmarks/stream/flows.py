@@ -66,6 +66,7 @@ class _MemoryPart(StatefulSourcePartition):
         self._ended_at = self._ended_at or time.monotonic()
         wrote_at = self._timers.wrote[0] if self._timers.wrote else 0.0
         if time.monotonic() - max(wrote_at, self._ended_at) > _QUIET_S:
+            self._timers.at_end()
             raise StopIteration
         self._awake = datetime.now(UTC) + timedelta(milliseconds=20)
         return []
@@ -75,6 +76,20 @@ class _MemoryPart(StatefulSourcePartition):
 
     def snapshot(self) -> None:
         return None
+
+
+class DropOnline:
+    """Takes what is to be readable online, and keeps nothing."""
+
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+
+    def add(self, effects: Any) -> None:
+        """Note that there was something."""
+        self._timers.note_write()
+
+    def complete(self) -> None:
+        """Have nothing to wait for."""
 
 
 class DropSink(DynamicSink):

@@ -1,9 +1,11 @@
-"""Which Python functions the CPU time is in, by samples of the main thread's stack; without slowing it by much."""
+"""Which Python functions the CPU time is in, by samples of the stacks of all threads; without slowing them by much."""
 
 from __future__ import annotations
 
 import signal
-from collections import Counter
+import sys
+import time
+from collections import defaultdict
 from types import CodeType, FrameType
 from typing import Any
 
@@ -11,18 +13,21 @@ _EVERY_S = 0.002
 
 
 class Sampler:
-    """Takes a sample each time that the process has used another 2 ms of CPU. To be used in the main thread.
+    """Looks at all threads each time that the process has used another 2 ms of CPU. Started in the main thread.
 
-    What a C or Rust function uses counts for the Python function that has called it.
+    Each thread's function is charged with what the thread has used since the sample before. What a C or Rust function
+    uses counts for the Python function that has called it.
     """
 
     def __init__(self) -> None:
-        self._samples = 0
-        self._own: Counter[CodeType] = Counter()
-        self._within: Counter[CodeType] = Counter()
+        self._used: dict[int, float] = {}
+        self._own: defaultdict[CodeType, float] = defaultdict(float)
+        self._within: defaultdict[CodeType, float] = defaultdict(float)
+        self._total = 0.0
 
     def start(self) -> None:
         """Begin."""
+        self._used = {thread: _cpu_s(thread) for thread in sys._current_frames()}
         signal.signal(signal.SIGPROF, self._take)
         signal.setitimer(signal.ITIMER_PROF, _EVERY_S, _EVERY_S)
 
@@ -30,27 +35,45 @@ class Sampler:
         """End."""
         signal.setitimer(signal.ITIMER_PROF, 0.0)
 
-    def functions(self, most: int = 40) -> list[dict[str, Any]]:
-        """Return the functions with the largest shares of the samples: alone, and with all that they call."""
+    def functions(self, most: int = 60) -> list[dict[str, Any]]:
+        """Return the functions with the largest shares of the CPU time: alone, and with all that they call."""
+        largest = sorted(self._within, key=lambda code: (-self._own[code], -self._within[code]))[:most]
         return [
             {
                 "function": _name(code),
-                "own_share": round(self._own[code] / self._samples, 4),
-                "share": round(count / self._samples, 4),
+                "own_share": round(self._own[code] / self._total, 4),
+                "share": round(self._within[code] / self._total, 4),
             }
-            for code, count in sorted(self._within.items(), key=lambda item: (-self._own[item[0]], -item[1]))[:most]
+            for code in largest
+            if self._total
         ]
 
-    def _take(self, number: int, frame: FrameType | None) -> None:
+    def _take(self, number: int, _interrupted: FrameType | None) -> None:
+        for thread, frame in sys._current_frames().items():
+            used = _cpu_s(thread)
+            spent = used - self._used.get(thread, used)
+            self._used[thread] = used
+            if spent > 0.0:
+                self._charge(frame, spent)
+
+    def _charge(self, frame: FrameType | None, spent: float) -> None:
+        if frame is not None and frame.f_code is Sampler._take.__code__:
+            frame = frame.f_back
         if frame is None:
             return
-        self._samples += 1
-        self._own[frame.f_code] += 1
+        self._total += spent
+        self._own[frame.f_code] += spent
         within = set()
         while frame is not None:
             within.add(frame.f_code)
             frame = frame.f_back
-        self._within.update(within)
+        for code in within:
+            self._within[code] += spent
+
+
+def _cpu_s(thread: int) -> float:
+    """Return the CPU time of a thread that runs Python code [s]."""
+    return time.clock_gettime(time.pthread_getcpuclockid(thread))
 
 
 def _name(code: CodeType) -> str:

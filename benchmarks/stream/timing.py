@@ -48,6 +48,7 @@ class Timers:
         self.wrote: tuple[float, float, float] | None = None
         """The same at the end of the last call of a sink."""
         self.at_first_read: Callable[[], None] = _nothing
+        self.at_end: Callable[[], None] = _nothing
         self._parts_when_wrote: dict[str, dict[str, Any]] = {}
 
     def call(self, kind: str, part: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -73,9 +74,13 @@ class Timers:
     def write(self, part: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a sink, and note when that was."""
         answer = self.call(SINK, part, function, *arguments)
+        self.note_write()
+        return answer
+
+    def note_write(self) -> None:
+        """Note that the flow has given something away."""
         self.wrote = now()
         self._parts_when_wrote = self._reports()
-        return answer
 
     def _reports(self) -> dict[str, dict[str, Any]]:
         return {name: part.report() for name, part in self._parts.items()}
@@ -115,11 +120,11 @@ def peak_rss_mb() -> float:
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1_000
+                return int(line.split()[1]) * 1_024 / 1e6
     except FileNotFoundError:
         pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1_000_000 if sys.platform == "darwin" else peak / 1_000
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1_024 / 1e6
 
 
 def instrument(flow: Dataflow, timers: Timers, *, inside: bool) -> Dataflow:
