@@ -26,6 +26,8 @@ class RunRecord(msgspec.Struct):
     redis_url: str
     api_url: str
     processes: dict[str, int] = {}
+    event_log: str | None = None
+    """Where the event log is, unless in that Redis."""
 
 
 class Installation:
@@ -42,6 +44,7 @@ class Installation:
         self.rejects_dir = self.data_dir / "rejects"
         self.logs_dir = self.data_dir / "logs"
         self.registry_path = self.data_dir / "registry.db"
+        self.event_log_path = self.data_dir / "event_log.json"
         self._run_path = self.data_dir / "run.json"
 
     def write_run_record(self, record: RunRecord) -> None:
@@ -89,6 +92,20 @@ def resolve_redis_url(settings: Settings) -> str:
             "or name another with LIVESHELF_REDIS_URL"
         )
     return DEFAULT_REDIS_URL
+
+
+def resolve_event_log(settings: Settings) -> str:
+    """Return the event log to use: the one set, else the running installation's, else the one in its Redis.
+
+    Raises:
+        InstallationStopped: as ``resolve_redis_url``.
+    """
+    if settings.event_log:
+        return settings.event_log
+    record = Installation(settings.data_dir).run_record()
+    if record and record.event_log:
+        return record.event_log
+    return resolve_redis_url(settings)
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
@@ -36,6 +36,26 @@ class Settings(BaseSettings):
     event_log: str | None = Field(default=None, description="redis://... or kafka://...; without it the Redis above")
     partitions: int = Field(default=4, ge=1, le=256, description="partitions of each topic of the event log")
     retention_hours: float = Field(default=72.0, gt=0, description="how long read events stay in the event log [h]")
+    accept_lost_events: bool = Field(
+        default=False, description="go on where the event log no longer has what was not yet read"
+    )
+    kafka_topic_prefix: str = Field(
+        default="liveshelf.",
+        pattern=r"^[A-Za-z0-9._-]{0,200}$",
+        description="what the names of topics and consumer groups begin with",
+    )
+    kafka_timeout_seconds: float = Field(default=5.0, gt=0, description="how long Kafka may take to answer [s]")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="how to speak to Kafka"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="PLAIN", description="how the user proves who it is"
+    )
+    kafka_sasl_username: str | None = Field(default=None, description="the user at Kafka")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="its password")
+    kafka_ca_file: Path | None = Field(default=None, description="certificates to trust, PEM; else the system's")
+    kafka_cert_file: Path | None = Field(default=None, description="the client's own certificate, PEM")
+    kafka_key_file: Path | None = Field(default=None, description="the key to it, PEM")
     host: str = Field(default="127.0.0.1", description="address that the API listens on")
     port: int = Field(default=8000, ge=1, le=65535, description="port that the API listens on")
     workers: int = Field(default=1, ge=1, le=16, description="worker threads of the dataflow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from recommender.settings import Settings
 from tests.kafka.broker import KafkaBroker
 from tests.kafka.jars import NoKafka, jars, java
+from tests.kafka.topics import drop_topics
 from tests.needs import do_without
 
 # How long an example takes says more of what else the machine does than of the code.
@@ -85,6 +87,20 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     require_kafka()
     with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker.url
+
+
+@pytest.fixture
+def kafka_settings(redis_url: str, kafka_server: str, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of a fresh installation with its event log on Kafka, in topics of its own."""
+    prefix = f"test-{uuid.uuid4().hex[:8]}."
+    yield Settings(
+        data_dir=tmp_path / "data",
+        redis_url=redis_url,
+        event_log=kafka_server,
+        kafka_topic_prefix=prefix,
+        kafka_timeout_seconds=20.0,
+    )
+    drop_topics(kafka_server, prefix)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The event log: a port, and its adapters."""
+"""The event log: a port, and its adapters. An adapter's client library is imported only when it is opened."""
 
 from __future__ import annotations
 
@@ -9,39 +9,63 @@ from recommender.eventlog.port import (
     EventAppender,
     EventLog,
     LogEntry,
+    LogPositionLost,
     LogRecord,
     LogUnavailable,
     Partition,
     Progress,
-    partition_of,
+    UnsupportedEventLog,
     record_of,
 )
-from recommender.eventlog.redis_streams import RedisEventAppender, RedisEventLog
-from recommender.installation import resolve_redis_url
+from recommender.installation import resolve_event_log
 from recommender.settings import Settings
 
-
-class UnsupportedEventLog(ValueError):
-    """No adapter exists for the address of the event log."""
+_REDIS = ("redis://", "rediss://", "unix://")
+_KAFKA = "kafka://"
 
 
 def open_event_log(settings: Settings) -> EventLog:
-    """Open the event log that the settings name, blocking."""
-    return RedisEventLog(_redis_url(settings), settings.partitions)
+    """Open the event log that the settings name, blocking.
+
+    Raises:
+        UnsupportedEventLog: its address has no adapter.
+    """
+    url = _address(settings)
+    if url.startswith(_KAFKA):
+        from recommender.eventlog.kafka import KafkaEventLog
+
+        return KafkaEventLog(settings.model_copy(update={"event_log": url}))
+    from recommender.eventlog.redis_streams import RedisEventLog
+
+    return RedisEventLog(url, settings.partitions)
 
 
 def open_event_appender(settings: Settings) -> EventAppender:
-    """Open the appending side of the event log that the settings name, for asyncio."""
-    return RedisEventAppender(_redis_url(settings), settings.partitions)
+    """Open the appending side of the event log that the settings name, for asyncio.
+
+    Raises:
+        UnsupportedEventLog: its address has no adapter.
+    """
+    url = _address(settings)
+    if url.startswith(_KAFKA):
+        from recommender.eventlog.kafka import KafkaEventAppender
+
+        return KafkaEventAppender(settings.model_copy(update={"event_log": url}))
+    from recommender.eventlog.redis_streams import RedisEventAppender
+
+    return RedisEventAppender(url, settings.partitions)
 
 
-def _redis_url(settings: Settings) -> str:
-    url = settings.event_log or resolve_redis_url(settings)
-    if not url.startswith(("redis://", "rediss://", "unix://")):
-        scheme = url.partition("://")[0]
-        raise UnsupportedEventLog(
-            f"LIVESHELF_EVENT_LOG: must begin with redis://; got {scheme}:// (this version has no adapter for it)"
-        )
+def uses_kafka(settings: Settings) -> bool:
+    """Tell whether the settings name a log on Kafka."""
+    return _address(settings).startswith(_KAFKA)
+
+
+def _address(settings: Settings) -> str:
+    url = resolve_event_log(settings)
+    if not url.startswith((*_REDIS, _KAFKA)):
+        scheme = url.partition("://")[0] + "://" if "://" in url else "no scheme"
+        raise UnsupportedEventLog(f"LIVESHELF_EVENT_LOG: must begin with redis:// or kafka://; got {scheme}")
     return url
 
 
@@ -52,15 +76,14 @@ __all__ = [
     "EventAppender",
     "EventLog",
     "LogEntry",
+    "LogPositionLost",
     "LogRecord",
     "LogUnavailable",
     "Partition",
     "Progress",
-    "RedisEventAppender",
-    "RedisEventLog",
     "UnsupportedEventLog",
     "open_event_appender",
     "open_event_log",
-    "partition_of",
     "record_of",
+    "uses_kafka",
 ]

@@ -6,7 +6,6 @@ one key keep their order; a topic is split into partitions by key.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -19,6 +18,14 @@ TOPICS = (SHOPPER, CATALOGUE)
 
 class LogUnavailable(ConnectionError):
     """The event log does not answer, so nothing can be accepted."""
+
+
+class LogPositionLost(RuntimeError):
+    """The event log no longer has the entries behind a position; trying again does not bring them back."""
+
+
+class UnsupportedEventLog(ValueError):
+    """No adapter exists for the address of the event log, or the address breaks its adapter's rules."""
 
 
 class LogRecord(NamedTuple):
@@ -63,10 +70,11 @@ class EventAppender(Protocol):
     """What the API needs of the log."""
 
     async def append(self, records: Sequence[LogRecord]) -> None:
-        """Append records, all or none; return once the log holds them.
+        """Append records; return once the log holds them all.
 
         Raises:
-            LogUnavailable: the log does not answer; nothing is known to be held.
+            LogUnavailable: the log does not answer. It may hold none of them, some or all; appended again they are the
+                same events by their ids, which the stream takes once.
         """
 
     async def ping(self) -> None:
@@ -81,26 +89,39 @@ class EventAppender(Protocol):
 
 
 class EventLog(Protocol):
-    """What the stream and the commands need of the log."""
+    """What the stream and the commands need of the log.
+
+    Every method but ``close`` raises `LogUnavailable` while the log does not answer: later it may.
+    """
 
     def append(self, records: Sequence[LogRecord]) -> None:
-        """Append records, all or none; return once the log holds them.
-
-        Raises:
-            LogUnavailable: the log does not answer.
-        """
+        """Append records; return once the log holds them all. As ``EventAppender.append``."""
 
     def partitions(self) -> list[Partition]:
         """Return all partitions of all topics."""
 
     def read(self, partition: Partition, after: str, most: int) -> list[LogEntry]:
-        """Return up to ``most`` entries behind position ``after`` (empty: from the beginning), without waiting."""
+        """Return up to ``most`` entries behind position ``after`` (empty: from the beginning), without waiting.
+
+        An empty answer means that nothing has come here yet. What the log held when the partition was first read, and
+        what this object has appended itself, is never left out; whether there is more, ``ends`` tells.
+
+        Raises:
+            LogPositionLost: the log has dropped entries behind that position.
+        """
+
+    def progress(self, partition: Partition, before: Progress, entries: Sequence[LogEntry]) -> Progress:
+        """Return how far one has come who was at ``before`` and has now read these entries, if any, behind it."""
 
     def passed(self, partition: Partition, position: str) -> int:
         """Return how many of the entries that the partition ever got are not behind a position [count]."""
 
     def commit(self, consumer: str, partition: Partition, progress: Progress) -> None:
-        """Note how far a consumer has come."""
+        """Note how far a consumer has come; costs nothing when that is noted already.
+
+        The log may do it in the background. `LogUnavailable` can therefore be about an earlier call, and tells that
+        the same is to be noted again.
+        """
 
     def ends(self) -> dict[Partition, int]:
         """Return how many entries each partition ever got; those that were dropped since count too [count]."""
@@ -114,7 +135,10 @@ class EventLog(Protocol):
         """
 
     def trim(self, retention_us: int, consumers: Sequence[str]) -> int:
-        """Drop entries older than the retention which all consumers have completed; return how many."""
+        """Drop entries older than the retention which all consumers have completed; return how many.
+
+        A log that drops entries by rules of its own does nothing here and returns 0.
+        """
 
     def close(self) -> None:
         """Free the connection."""
@@ -124,8 +148,3 @@ def record_of(event: AnyEvent) -> LogRecord:
     """Return the record that carries an event."""
     topic = CATALOGUE if isinstance(event, CatalogueEvent) else SHOPPER
     return LogRecord(topic, event.partition_key, encode_event(event))
-
-
-def partition_of(key: str, partitions: int) -> int:
-    """Return the partition of a key: CRC-32 of its UTF-8 bytes, modulo the number of partitions."""
-    return zlib.crc32(key.encode()) % partitions

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -16,11 +18,30 @@ from recommender.eventlog.port import (
     LogUnavailable,
     Partition,
     Progress,
-    partition_of,
 )
 
 _FIELD = b"event"
 _COUNTED_AT_ONCE = 10_000
+_PASSING = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+)
+"""What may be over when it is tried again."""
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except _PASSING as error:
+        raise LogUnavailable(f"event log: Redis does not answer ({type(error).__name__})") from error
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """Return the partition of a key: CRC-32 of its UTF-8 bytes, modulo the number of partitions."""
+    return zlib.crc32(key.encode()) % partitions
 
 
 def _stream(partition: Partition) -> str:
@@ -79,15 +100,13 @@ class RedisEventLog:
     def __init__(self, url: str, partitions: int) -> None:
         self._redis: Any = redis.Redis.from_url(url, socket_timeout=10.0, socket_connect_timeout=5.0)
         self._partitions = partitions
+        self._noted: dict[tuple[str, Partition], Progress] = {}
 
     def append(self, records: Sequence[LogRecord]) -> None:
         """Append records in one transaction."""
-        try:
-            with self._redis.pipeline(transaction=True) as pipeline:
-                _fill(pipeline, records, self._partitions)
-                pipeline.execute()
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            raise LogUnavailable(f"event log: Redis does not answer ({type(error).__name__})") from error
+        with _answering(), self._redis.pipeline(transaction=True) as pipeline:
+            _fill(pipeline, records, self._partitions)
+            pipeline.execute()
 
     def partitions(self) -> list[Partition]:
         """Return all partitions of all topics."""
@@ -96,30 +115,38 @@ class RedisEventLog:
     def read(self, partition: Partition, after: str, most: int) -> list[LogEntry]:
         """Return up to ``most`` entries behind a position."""
         start = f"({after}" if after else "-"
-        entries = self._redis.xrange(_stream(partition), min=start, count=most)
+        with _answering():
+            entries = self._redis.xrange(_stream(partition), min=start, count=most)
         return [
             LogEntry(entry_id.decode(), int(entry_id.partition(b"-")[0]) * 1000, fields.get(_FIELD, b""))
             for entry_id, fields in entries
         ]
 
+    def progress(self, partition: Partition, before: Progress, entries: Sequence[LogEntry]) -> Progress:
+        """Return how far a reader has come."""
+        return Progress(entries[-1].position, before.entries + len(entries)) if entries else before
+
     def passed(self, partition: Partition, position: str) -> int:
         """Return how many of the entries that the partition ever got are not behind a position."""
-        behind = 0
-        if not position:
-            behind = self._redis.xlen(_stream(partition))
-        while position and (some := self.read(partition, position, _COUNTED_AT_ONCE)):
-            behind += len(some)
-            position = some[-1].position
-        return max(0, int(self._redis.get(_appended(partition)) or 0) - behind)
+        with _answering():
+            behind = 0 if position else self._redis.xlen(_stream(partition))
+            while position and (some := self.read(partition, position, _COUNTED_AT_ONCE)):
+                behind += len(some)
+                position = some[-1].position
+            return max(0, int(self._redis.get(_appended(partition)) or 0) - behind)
 
     def commit(self, consumer: str, partition: Partition, progress: Progress) -> None:
         """Note how far a consumer has come."""
-        self._redis.hset(_progress(consumer), partition.name, f"{progress.position} {progress.entries}")
+        if self._noted.get((consumer, partition)) == progress:
+            return
+        with _answering():
+            self._redis.hset(_progress(consumer), partition.name, f"{progress.position} {progress.entries}")
+        self._noted[consumer, partition] = progress
 
     def ends(self) -> dict[Partition, int]:
         """Return how many entries each partition ever got."""
         partitions = self.partitions()
-        with self._redis.pipeline(transaction=False) as pipeline:
+        with _answering(), self._redis.pipeline(transaction=False) as pipeline:
             for partition in partitions:
                 pipeline.get(_appended(partition))
             counts = pipeline.execute()
@@ -128,20 +155,22 @@ class RedisEventLog:
     def lag(self, consumer: str, until: Mapping[Partition, int] | None = None) -> int:
         """Return how many entries the consumer has not yet completed."""
         ends = self.ends() if until is None else until
-        done = self._redis.hgetall(_progress(consumer))
+        with _answering():
+            done = self._redis.hgetall(_progress(consumer))
         return sum(max(0, end - _parse(done.get(partition.name.encode())).entries) for partition, end in ends.items())
 
     def trim(self, retention_us: int, consumers: Sequence[str]) -> int:
         """Drop old entries which all consumers have completed."""
         oldest_ms = int(time.time() * 1000) - retention_us // 1000
-        progress = [self._redis.hgetall(_progress(consumer)) for consumer in consumers]
         dropped = 0
-        for partition in self.partitions():
-            positions = [_parse(done.get(partition.name.encode())).position for done in progress]
-            if not positions or not all(positions):
-                continue
-            keep_from = min((oldest_ms, 0), *(_order(position) for position in positions))
-            dropped += self._redis.xtrim(_stream(partition), minid=f"{keep_from[0]}-{keep_from[1]}", approximate=False)
+        with _answering():
+            progress = [self._redis.hgetall(_progress(consumer)) for consumer in consumers]
+            for partition in self.partitions():
+                positions = [_parse(done.get(partition.name.encode())).position for done in progress]
+                if not positions or not all(positions):
+                    continue
+                first, sequence = min((oldest_ms, 0), *(_order(position) for position in positions))
+                dropped += self._redis.xtrim(_stream(partition), minid=f"{first}-{sequence}", approximate=False)
         return dropped
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,21 +12,45 @@ from recommender.eventlog import (
     EventLog,
     LogRecord,
     LogUnavailable,
+    Partition,
     Progress,
     UnsupportedEventLog,
     open_event_appender,
     open_event_log,
-    partition_of,
 )
 from recommender.settings import Settings
 from tests.integration.stream import eventually
+from tests.kafka.topics import expire
+
+Expire = Callable[[EventLog, Partition], None]
+
+
+@pytest.fixture(params=["redis", "kafka"])
+def log_settings(request: pytest.FixtureRequest) -> Settings:
+    settings: Settings = request.getfixturevalue("settings" if request.param == "redis" else "kafka_settings")
+    return settings
 
 
 @pytest.fixture
-def log(settings: Settings) -> Iterator[EventLog]:
-    opened = open_event_log(settings)
+def log(log_settings: Settings) -> Iterator[EventLog]:
+    opened = open_event_log(log_settings)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def drop_read(log_settings: Settings) -> Expire:
+    """Drops what the consumer "features" has completed: the log itself where it does so, else as Kafka would."""
+
+    def drop(log: EventLog, partition: Partition) -> None:
+        if log_settings.event_log is None:
+            eventually(lambda: log.trim(0, ["features"]) > 0, 10)  # the clock must pass the entries' millisecond
+        else:
+            topic = f"{log_settings.kafka_topic_prefix}{partition.topic}"
+            done = log.ends()[partition] - log.lag("features", {partition: log.ends()[partition]})
+            expire(log_settings.event_log, topic, partition.number, done)
+
+    return drop
 
 
 def records(count: int, topic: str = "shopper", key: str | None = None) -> list[LogRecord]:
@@ -37,35 +61,85 @@ def read_all(log: EventLog) -> dict[str, list[bytes]]:
     return {p.name: [entry.payload for entry in log.read(p, "", 10_000)] for p in log.partitions()}
 
 
+def written_to(log: EventLog, topic: str = "shopper") -> Partition:
+    """The one partition of the topic that has got anything."""
+    (partition,) = [p for p, end in log.ends().items() if p.topic == topic and end > 0]
+    return partition
+
+
 def test_what_was_appended_is_read_once_and_in_the_order_of_its_key(log: EventLog) -> None:
-    log.append(records(20, key="same"))
+    same = [LogRecord("shopper", "same", f"same {number}".encode()) for number in range(20)]
+    log.append(same)
     log.append(records(50))
-    held = read_all(log)
-    same = held[f"shopper-{partition_of('same', 4)}"]
-    assert [p for p in same if p in {r.payload for r in records(20)}][:20] == [r.payload for r in records(20)]
-    assert sum(map(len, held.values())) == 70
+    held = [payload for payloads in read_all(log).values() for payload in payloads]
+    assert [payload for payload in held if payload.startswith(b"same")] == [record.payload for record in same]
+    assert sorted(held) == sorted(record.payload for record in [*same, *records(50)])
 
 
 def test_a_key_always_goes_to_the_same_partition_of_its_topic(log: EventLog) -> None:
+    log.append(records(5, key="u1"))
     log.append(records(5, key="u1") + records(5, topic="catalogue", key="u1"))
     held = {name: len(payloads) for name, payloads in read_all(log).items() if payloads}
-    number = partition_of("u1", 4)
-    assert held == {f"shopper-{number}": 5, f"catalogue-{number}": 5}
+    assert held == {written_to(log).name: 10, written_to(log, "catalogue").name: 5}
+
+
+def test_keys_spread_over_the_partitions(log: EventLog) -> None:
+    log.append(records(200))
+    assert all(end > 0 for partition, end in log.ends().items() if partition.topic == "shopper")
 
 
 def test_reading_goes_on_behind_a_position(log: EventLog) -> None:
     log.append(records(10, key="u1"))
-    partition = next(p for p in log.partitions() if p.name == f"shopper-{partition_of('u1', 4)}")
+    partition = written_to(log)
     first = log.read(partition, "", 4)
     rest = log.read(partition, first[-1].position, 100)
     assert [entry.payload for entry in first + rest] == [record.payload for record in records(10)]
     assert log.read(partition, rest[-1].position, 100) == []
 
 
+def test_reading_goes_back_to_any_position(log: EventLog) -> None:
+    log.append(records(10, key="u1"))
+    partition = written_to(log)
+    entries = log.read(partition, "", 100)
+    assert [entry.payload for entry in log.read(partition, entries[3].position, 2)] == [b"payload 4", b"payload 5"]
+    assert log.read(partition, "", 100) == entries
+
+
+def test_what_comes_later_is_read_where_reading_had_ended(log: EventLog, log_settings: Settings) -> None:
+    other = open_event_log(log_settings)
+    partition = next(p for p in log.partitions() if p.name == "shopper-0")
+    progress = Progress("", 0)
+    seen: list[bytes] = []
+    for round_ in range(3):
+        sent = [LogRecord("shopper", f"u{n}", f"{round_} {n}".encode()) for n in range(100)]
+        other.append(sent)
+        goal = log.ends()[partition]
+
+        def has_come() -> bool:
+            nonlocal progress
+            entries = log.read(partition, progress.position, 7)
+            progress = log.progress(partition, progress, entries)
+            seen.extend(entry.payload for entry in entries)
+            return progress.entries >= goal  # noqa: B023
+
+        eventually(has_come, 20)
+    other.close()
+    assert len(seen) == len(set(seen)) == log.ends()[partition] > 0
+
+
+def test_progress_counts_what_was_read(log: EventLog) -> None:
+    log.append(records(10, key="u1"))
+    partition = written_to(log)
+    entries = log.read(partition, "", 6)
+    progress = log.progress(partition, Progress("", 0), entries)
+    assert progress == Progress(entries[-1].position, 6)
+    assert log.progress(partition, progress, []) == progress
+
+
 def test_the_lag_counts_what_a_consumer_has_not_completed(log: EventLog) -> None:
     assert log.lag("features") == 0
     log.append(records(10, key="u1"))
-    partition = next(p for p in log.partitions() if p.name == f"shopper-{partition_of('u1', 4)}")
+    partition = written_to(log)
     assert log.lag("features") == 10
     entries = log.read(partition, "", 6)
     log.commit("features", partition, Progress(entries[-1].position, 6))
@@ -73,19 +147,28 @@ def test_the_lag_counts_what_a_consumer_has_not_completed(log: EventLog) -> None
     assert log.lag("another") == 10
 
 
-def test_the_ends_count_every_entry_a_partition_ever_got(log: EventLog) -> None:
+def test_the_lag_is_the_same_for_whoever_asks(log: EventLog, log_settings: Settings) -> None:
+    log.append(records(10, key="u1"))
+    partition = written_to(log)
+    log.commit("features", partition, Progress(log.read(partition, "", 6)[-1].position, 6))
+    other = open_event_log(log_settings)
+    eventually(lambda: other.lag("features") == 4, 20)
+    other.close()
+
+
+def test_the_ends_count_every_entry_a_partition_ever_got(log: EventLog, drop_read: Expire) -> None:
     assert log.ends() == dict.fromkeys(log.partitions(), 0)
     log.append(records(10, key="u1"))
-    partition = next(p for p in log.partitions() if p.name == f"shopper-{partition_of('u1', 4)}")
+    partition = written_to(log)
     log.commit("features", partition, Progress(log.read(partition, "", 100)[-1].position, 10))
-    eventually(lambda: log.trim(0, ["features"]) > 0, 10)  # the clock must pass the entries' millisecond
+    drop_read(log, partition)
     log.append(records(3, key="u1"))
     assert log.ends() == dict.fromkeys(log.partitions(), 0) | {partition: 13}
 
 
 def test_the_lag_until_earlier_ends_leaves_out_what_was_appended_since(log: EventLog) -> None:
     log.append(records(10, key="u1"))
-    partition = next(p for p in log.partitions() if p.name == f"shopper-{partition_of('u1', 4)}")
+    partition = written_to(log)
     ends = log.ends()
     log.append(records(5, key="u1") + records(5, topic="catalogue"))
     assert (log.lag("features", ends), log.lag("features")) == (10, 20)
@@ -96,20 +179,23 @@ def test_the_lag_until_earlier_ends_leaves_out_what_was_appended_since(log: Even
     assert (log.lag("features", ends), log.lag("features")) == (0, 8)
 
 
-def test_what_was_passed_is_counted_from_the_first_entry_ever_also_after_trimming(log: EventLog) -> None:
+def test_what_was_passed_is_counted_from_the_first_entry_ever_also_after_trimming(
+    log: EventLog, drop_read: Expire
+) -> None:
     log.append(records(10, key="u1"))
-    partition = next(p for p in log.partitions() if p.name == f"shopper-{partition_of('u1', 4)}")
+    partition = written_to(log)
     sixth = log.read(partition, "", 6)[-1].position
     assert (log.passed(partition, ""), log.passed(partition, sixth)) == (0, 6)
     log.commit("features", partition, Progress(sixth, 6))
-    eventually(lambda: log.trim(0, ["features"]) > 0, 10)  # the clock must pass the entries' millisecond
+    drop_read(log, partition)
     dropped = 10 - len(log.read(partition, "", 100))
+    assert dropped > 0
     assert (log.passed(partition, ""), log.passed(partition, sixth)) == (dropped, 6)
 
 
-def test_trimming_never_drops_what_a_consumer_has_not_completed(log: EventLog) -> None:
+def test_what_a_consumer_has_not_completed_is_there_after_trimming(log: EventLog) -> None:
     log.append(records(10, key="u1"))
-    partition = next(p for p in log.partitions() if p.name == f"shopper-{partition_of('u1', 4)}")
+    partition = written_to(log)
     assert log.trim(0, ["features"]) == 0
     entries = log.read(partition, "", 6)
     log.commit("features", partition, Progress(entries[-1].position, 6))
@@ -121,7 +207,7 @@ def test_trimming_never_drops_what_a_consumer_has_not_completed(log: EventLog) -
 
 def test_trimming_never_drops_what_is_younger_than_the_retention(log: EventLog) -> None:
     log.append(records(10, key="u1"))
-    partition = next(p for p in log.partitions() if p.name == f"shopper-{partition_of('u1', 4)}")
+    partition = written_to(log)
     entries = log.read(partition, "", 100)
     log.commit("features", partition, Progress(entries[-1].position, 10))
     assert log.trim(3_600_000_000, ["features"]) == 0
@@ -134,23 +220,67 @@ def test_entries_carry_the_time_at_which_the_log_took_them(log: EventLog) -> Non
     assert before <= entry.ingested_us <= time.time_ns() // 1000
 
 
-def test_the_asynchronous_appender_writes_what_the_log_reads(log: EventLog, settings: Settings) -> None:
+def test_the_asynchronous_appender_writes_what_the_log_reads(log: EventLog, log_settings: Settings) -> None:
     async def append() -> None:
-        appender = open_event_appender(settings)
-        await appender.append(records(30))
+        appender = open_event_appender(log_settings)
+        await appender.ping()
+        await asyncio.gather(*(appender.append(records(30)) for _ in range(10)))
+        await appender.append([])
         await appender.close()
 
     asyncio.run(append())
-    assert sum(map(len, read_all(log).values())) == 30
+    assert sum(map(len, read_all(log).values())) == 300
 
 
-def test_a_log_that_does_not_answer_is_an_error_that_says_so(settings: Settings) -> None:
-    nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    with pytest.raises(LogUnavailable, match="event log: Redis does not answer"):
-        open_event_log(nowhere).append(records(1))
+def test_a_log_can_be_used_again_after_it_was_closed(log: EventLog) -> None:
+    log.append(records(3))
+    assert sum(map(len, read_all(log).values())) == 3
+    log.close()
+    log.append(records(4))
+    assert sum(map(len, read_all(log).values())) == 7
+
+
+@pytest.fixture(params=["redis", "kafka"])
+def nowhere(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+    """Settings of a log that does not answer."""
+    there = {"redis": {"redis_url": "redis://127.0.0.1:1/0"}, "kafka": {"event_log": "kafka://127.0.0.1:1"}}
+    return settings.model_copy(update={"kafka_timeout_seconds": 1.0, **there[request.param]})
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda log, _: log.append(records(1)),
+        lambda log, partition: log.read(partition, "", 1),
+        lambda log, partition: log.passed(partition, ""),
+        lambda log, _: log.ends(),
+        lambda log, _: log.lag("features"),
+        lambda log, _: log.lag("features", dict.fromkeys([Partition("shopper", 0)], 5)),
+    ],
+    ids=["append", "read", "passed", "ends", "lag", "lag-until"],
+)
+def test_a_log_that_does_not_answer_is_an_error_that_says_so(
+    nowhere: Settings, use: Callable[[EventLog, Partition], object]
+) -> None:
+    log = open_event_log(nowhere)
+    with pytest.raises(LogUnavailable, match=r"event log: (Redis|Kafka) does not answer"):
+        use(log, Partition("shopper", 0))
+    log.close()
+
+
+def test_an_appender_whose_log_does_not_answer_says_so(nowhere: Settings) -> None:
+    async def use() -> None:
+        appender = open_event_appender(nowhere)
+        with pytest.raises(LogUnavailable, match="event log"):
+            await appender.append(records(1))
+        with pytest.raises(LogUnavailable, match="event log"):
+            await appender.ping()
+        await appender.close()
+
+    asyncio.run(use())
 
 
 def test_an_address_without_an_adapter_is_refused(settings: Settings) -> None:
-    kafka = settings.model_copy(update={"event_log": "kafka://127.0.0.1:9092"})
-    with pytest.raises(UnsupportedEventLog, match="must begin with redis://; got kafka://"):
-        open_event_log(kafka)
+    elsewhere = settings.model_copy(update={"event_log": "pulsar://127.0.0.1:6650"})
+    with pytest.raises(UnsupportedEventLog, match="must begin with redis:// or kafka://; got pulsar://"):
+        open_event_log(elsewhere)
