@@ -29,7 +29,7 @@ SECOND = 1_000_000
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
 START = 1_700_000_100 * SECOND
-"""On a border of panes of 10 s, 1 minute and 15 minutes, not of 1 hour."""
+"""On a border of panes of 10 s, 1 minute and 15 minutes, and 15 minutes after one of panes of 1 hour."""
 WINDOWS = {"5m": (300, 10), "1h": (3_600, 60), "24h": (86_400, 900), "30d": (30 * 86_400, 3_600)}
 """Length and pane [s], as the page of features documents them."""
 KINDS = {"view": "views", "add_to_cart": "carts", "purchase": "purchases"}
@@ -43,7 +43,11 @@ spans = st.one_of(
         st.sampled_from([10, 60, 300, 900, 3_600, 86_400, 30 * 86_400]), st.integers(0, 100), st.integers(-1, 1)
     ).map(lambda parts: max(0, min(parts[0] * parts[1], 35 * 86_400) * SECOND + parts[2])),
 )
-histories = st.lists(st.tuples(spans, st.sampled_from([*KINDS, "click", "refund"])), min_size=1, max_size=120)
+kinds = st.sampled_from([*KINDS, "click", "refund"])
+histories = st.one_of(
+    st.lists(st.tuples(spans, kinds), min_size=1, max_size=120),
+    st.lists(st.tuples(st.integers(0, 23 * HOUR), kinds), min_size=10, max_size=60),
+)
 dense = st.lists(
     st.tuples(st.integers(0, 25 * 3_600).map(lambda seconds: seconds * SECOND), st.just("view")),
     min_size=150,
@@ -103,7 +107,8 @@ def same_scores(
 @example([(0, "view")], 300 * SECOND)
 @example([(0, "view")], DAY - 1)
 @example([(0, "view")], DAY)
-@example([(0, "purchase")], 30 * DAY - 600 * SECOND - 1)
+@example([(0, "purchase"), (30 * DAY - 901 * SECOND, "view")], 30 * DAY - 900 * SECOND - 1)
+@example([(0, "purchase"), (30 * DAY - 901 * SECOND, "view")], 30 * DAY - 900 * SECOND)
 def test_a_users_row_read_later_equals_a_recount_as_of_then(history: list[tuple[int, str]], later: int) -> None:
     stored = user_row(history)
     now = max(stored.feature_time_us, START + later)
