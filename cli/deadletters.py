@@ -48,7 +48,8 @@ def run_list(data_dir: Path | None, most: int, as_json: bool) -> int:
         return 0
     for letter in letters:
         heading = _heading(letter)
-        print(f"{heading['letter_id']}  {heading['first_seen']}  {letter.source}  {letter.reason}")
+        seen = f"{heading['first_seen']} .. {heading['last_seen']}" if letter.count > 1 else heading["last_seen"]
+        print(f"{letter.letter_id}  {seen}  {letter.count:,}x  {letter.source}  {letter.reason}")
     print(f"{len(letters):,} of {count:,} dead letters", file=sys.stderr)
     return 0
 
@@ -62,7 +63,7 @@ def run_show(letter_id: str, data_dir: Path | None, as_json: bool) -> int:
     else:
         for name, value in _heading(letter).items():
             print(f"{name}: {value}")
-        print(letter.payload)
+        print(_harmless(letter.payload) if sys.stdout.isatty() else letter.payload)
     return 0
 
 
@@ -79,7 +80,7 @@ def run_replay(letter_ids: Sequence[str], file: Path | None, data_dir: Path | No
             taken: list[tuple[str, LogRecord]] = []
             for letter in chosen[start : start + _CHUNK]:
                 try:
-                    taken.append((letter.letter_id, _record(mended or letter.payload)))
+                    taken.append((letter.letter_id, _record(_replayed(letter) if mended is None else mended)))
                 except InvalidEvent as error:
                     refused.append({"letter_id": letter.letter_id, "reason": str(error)})
             if taken:
@@ -119,6 +120,12 @@ def _is_sure(count: int) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
+def _replayed(letter: DeadLetter) -> str:
+    if not letter.whole:
+        raise InvalidEvent("event: its payload is cut or not UTF-8 and cannot go as it is; mend it with --file")
+    return letter.payload
+
+
 def _record(payload: str) -> LogRecord:
     event = decode_event(payload)
     refuse_future(event, datetime.now(UTC))
@@ -127,7 +134,7 @@ def _record(payload: str) -> LogRecord:
 
 def _read(file: Path) -> str:
     try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        return sys.stdin.buffer.read().decode() if str(file) == "-" else file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Problem(f"--file: must be a file with one event in JSON; {error}", WRONG_USE) from error
 
@@ -140,13 +147,24 @@ def _require(letters: RedisDeadLetters, letter_id: str) -> DeadLetter:
 
 
 def _heading(letter: DeadLetter) -> dict[str, Any]:
-    first_seen = utc_from_us(round(letter.first_seen_at * 1e6)).isoformat(timespec="seconds")
     return {
         "letter_id": letter.letter_id,
-        "first_seen": first_seen,
+        "count": letter.count,
+        "first_seen": _moment(letter.first_seen_at),
+        "last_seen": _moment(letter.last_seen_at),
         "source": letter.source,
         "reason": letter.reason,
+        "whole": letter.whole,
     }
+
+
+def _moment(seconds: float) -> str:
+    return utc_from_us(round(seconds * 1e6)).isoformat(timespec="seconds")
+
+
+def _harmless(payload: str) -> str:
+    """Return a text for the terminal, without characters that would steer it."""
+    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in payload)
 
 
 def _print_json(value: object) -> None:

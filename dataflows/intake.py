@@ -43,7 +43,8 @@ class IntakeStage:
                     event = read_interaction(entry.payload, entry.ingested_us, number)
                 except InvalidEvent as error:
                     source = f"{partition.name} {entry.position}"
-                    made.letters.append(dead_letter(source, str(error), entry.payload, entry.ingested_us / 1e6))
+                    seen_at = entry.ingested_us / 1e6
+                    made.letters.append(dead_letter(source, str(error), entry.payload, seen_at, number))
                     continue
                 kinds[event.kind] = kinds.get(event.kind, 0) + 1
                 if not isinstance(event, Interaction):

@@ -8,6 +8,11 @@ EVENTS = Counter("liveshelf_stream_events_total", "Events read from the event lo
 DUPLICATES = Counter("liveshelf_stream_duplicates_total", "Shopper events dropped since their event_id had come before")
 LATE = Counter("liveshelf_stream_late_total", "Shopper events beyond the allowed lateness: kept in history alone")
 DEAD_LETTERS = Counter("liveshelf_stream_dead_letters_total", "Events read from the event log that broke a rule")
+DEAD_LETTERS_KEPT = Gauge("liveshelf_stream_dead_letters_kept", "Dead letters in Redis, those of the API too")
+DEAD_LETTERS_BYTES = Gauge("liveshelf_stream_dead_letters_bytes", "Size of the dead letters in Redis")
+DEAD_LETTERS_DROPPED = Counter(
+    "liveshelf_stream_dead_letters_dropped_total", "Dead letters that went for newer ones, beyond 50,000 or 64 MiB"
+)
 BEHIND_SECONDS = Gauge(
     "liveshelf_stream_behind_seconds",
     "How long the event read last had waited in the event log; 0 at the log's end",

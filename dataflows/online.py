@@ -169,8 +169,11 @@ class OnlineWriter:
 
     @_outlive_redis
     def _bury(self, letters: list[DeadLetter]) -> None:
-        self._dead_letters.add(letters)
+        kept = self._dead_letters.add(letters)
         metrics.DEAD_LETTERS.inc(len(letters))
+        metrics.DEAD_LETTERS_KEPT.set(kept.letters)
+        metrics.DEAD_LETTERS_BYTES.set(kept.size)
+        metrics.DEAD_LETTERS_DROPPED.inc(kept.dropped)
 
 
 class _StoredLogic(StatefulBatchLogic[Effects, None, int]):

@@ -49,8 +49,13 @@ EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 FUTURE_LIMIT = timedelta(minutes=5)
 """How far an event time may lie ahead of our clock before the event is refused."""
 
+MOST_EVENT_BYTES = 2 * 1024 * 1024
+"""No valid event is longer, unless it is filled up with white space or digits."""
+
 _VALUE_LENGTH = 80
+_PLACE_LENGTH = 160
 _MAX_PROBLEMS = 5
+_MOST_PROBLEMS = 1_000
 
 
 class InvalidEvent(ValueError):
@@ -63,6 +68,8 @@ def decode_event(payload: bytes | str) -> AnyEvent:
     Raises:
         InvalidEvent: the payload is not JSON, or breaks a rule of its kind.
     """
+    if len(payload) > MOST_EVENT_BYTES:
+        raise InvalidEvent(f"event: must not be longer than {MOST_EVENT_BYTES:,} bytes; got {len(payload):,}")
     try:
         return EVENT.validate_json(payload)
     except ValidationError as error:
@@ -90,6 +97,8 @@ def refuse_future(event: AnyEvent, now: datetime) -> None:
 
 def explain(error: ValidationError) -> str:
     """Return the errors of pydantic as ``field: rule; got value``, at most five of them."""
+    if error.error_count() > _MOST_PROBLEMS:  # to list them all takes a second for each million
+        return f"event: must not break a rule in more than {_MOST_PROBLEMS:,} places; got {error.error_count():,}"
     problems = error.errors(include_url=False)
     lines = [explain_problem(problem) for problem in problems[:_MAX_PROBLEMS]]
     if len(problems) > _MAX_PROBLEMS:
@@ -103,7 +112,7 @@ def explain_problem(problem: Any) -> str:
         return "event.kind: Field required"
     if problem["type"] == "union_tag_invalid":
         return f"event.kind: must be one of {problem['ctx']['expected_tags']}; got {_shown(problem['ctx']['tag'])}"
-    where = ".".join(str(part) for part in problem["loc"]) or "event"
+    where = _cut(".".join(str(part) for part in problem["loc"]) or "event", _PLACE_LENGTH)
     rule = problem["msg"].removeprefix("Value error, ")
     if problem["type"] in ("missing", "json_invalid"):
         return f"{where}: {rule}"
@@ -111,8 +120,12 @@ def explain_problem(problem: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _VALUE_LENGTH else text[: _VALUE_LENGTH - 1] + "…"
+    return _cut(repr(value), _VALUE_LENGTH)
+
+
+def _cut(text: str, length: int) -> str:
+    short = text if len(text) <= length else text[: length - 1] + "…"
+    return short if short.isprintable() else repr(short)[1:-1]  # the name of a field may be any text
 
 
 def utc_from_us(time_us: int) -> datetime:

@@ -6,7 +6,7 @@ from typing import Any, Union, get_args
 
 import msgspec
 
-from recommender.events.codec import AnyShopperEvent
+from recommender.events.codec import MOST_EVENT_BYTES, AnyShopperEvent
 from recommender.events.fields import CATEGORY_NAME_PATTERN, ID_PATTERN, IMPLICIT_SESSION_PREFIX
 from recommender.events.moment import read_time_us
 from recommender.events.structs import struct_of
@@ -30,6 +30,8 @@ def read_quickly(payload: bytes) -> tuple[Any, int] | None:
     None says nothing of the payload but that ``decode_event`` has to judge it: it is invalid, or of the catalogue, or
     valid in an unusual form.
     """
+    if len(payload) > MOST_EVENT_BYTES:
+        return None
     # In JSON without any of these no text has a control character, a ">", or a space at an end.
     plain = not (
         _BACKSLASH in payload

@@ -19,6 +19,8 @@ VIEW = {"kind": "view", "event_id": "e1", "event_time": "2026-01-01T10:00:00Z", 
 GOOD = json.dumps(VIEW).encode()
 BAD = json.dumps(VIEW | {"item_id": None}).encode()
 
+RULE = {"count": 1, "source": "api", "reason": "too strict", "whole": True}
+
 
 @pytest.fixture
 def folder(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -54,10 +56,37 @@ def test_letters_are_listed_the_newest_first_without_their_payload(
     assert printed(capsys) == {
         "count": 2,
         "letters": [
-            {"letter_id": newer, "first_seen": "1970-01-01T00:16:41+00:00", "source": "api", "reason": "too strict"},
-            {"letter_id": older, "first_seen": "1970-01-01T00:16:40+00:00", "source": "api", "reason": "too strict"},
+            {"letter_id": newer, "first_seen": "1970-01-01T00:16:41+00:00", "last_seen": "1970-01-01T00:16:41+00:00"}
+            | RULE,
+            {"letter_id": older, "first_seen": "1970-01-01T00:16:40+00:00", "last_seen": "1970-01-01T00:16:40+00:00"}
+            | RULE,
         ],
     }
+
+
+def test_a_list_tells_how_often_and_since_when(
+    folder: Path, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (letter_id,) = keep(redis_url, BAD)
+    keep(redis_url, GOOD, BAD)
+    assert run_list(folder, 1, False) == 0
+    assert capsys.readouterr().out == (
+        f"{letter_id}  1970-01-01T00:16:40+00:00 .. 1970-01-01T00:16:41+00:00  2x  api  too strict\n"
+    )
+
+
+def test_replay_does_not_send_a_payload_that_is_not_what_came(
+    folder: Path, settings: Settings, redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Escaped, the byte FF and the backslash before it make a valid event, but another one.
+    (letter_id,) = keep(redis_url, GOOD.replace(b"boot", b"boot\\\xff"))
+    assert run_replay([letter_id], None, folder, True) == 1
+    assert printed(capsys)["letters"][0]["reason"].startswith("event: its payload is cut or not UTF-8")
+    assert events_in_the_log(settings) == []
+
+    (tmp_path / "mended.json").write_bytes(GOOD)
+    assert run_replay([letter_id], tmp_path / "mended.json", folder, True) == 0
+    assert len(events_in_the_log(settings)) == 1
 
 
 def test_a_letter_is_shown_whole(folder: Path, redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:

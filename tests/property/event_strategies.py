@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, StringConstraints
 from pydantic.fields import FieldInfo
 
 from recommender.events import AnyCatalogueEvent, AnyShopperEvent, Event
-from recommender.events.fields import ID_PATTERN
+from recommender.events.fields import ID_PATTERN, IMPLICIT_SESSION_PREFIX
 
 KINDS: tuple[type[Event], ...] = tuple(
     kind for union in (AnyShopperEvent, AnyCatalogueEvent) for kind in get_args(get_args(union)[0])
@@ -106,6 +106,8 @@ def objects(draw: st.DrawFn, kind: type[BaseModel]) -> dict[str, Any]:
             made[name] = draw(values(field.annotation, flattened(tuple(field.metadata))))
     if "session_id" in kind.model_fields and not {"user_id", "session_id"} & set(made):
         made["session_id"] = "s1"
+    if made.get("session_id", "").startswith(IMPLICIT_SESSION_PREFIX):
+        made["session_id"] = "s2"
     if "price_cents" in made:
         made.setdefault("currency", "EUR")
     return made

@@ -357,3 +357,31 @@ def test_the_published_schema_says_what_a_time_is() -> None:
 
     assert (event_time["type"], event_time["format"]) == ("string", "date-time")
     assert "ISO 8601 with an offset" in event_time["description"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b" " * 2_097_153, "event: must not be longer than 2,097,152 bytes; got 2,097,153"),
+        (
+            json.dumps({**UPSERT, "tags": [1] * 1_001}).encode(),
+            "event: must not break a rule in more than 1,000 places; got 1,001",
+        ),
+        (
+            json.dumps({**VIEW, "x" * 1_000_000: 1}).encode(),
+            f"view.{'x' * 154}…: Extra inputs are not permitted; got 1",
+        ),
+        (
+            json.dumps({**VIEW, "\x1b[2J": 1}).encode(),
+            r"view.\x1b[2J: Extra inputs are not permitted; got 1",
+        ),
+        (b'{"kind":' + b"[" * 1_000_000, "event: Invalid JSON: recursion limit exceeded at line 1 column 208"),
+        (b'{"n":' + b"9" * 100_000 + b"}", "event: Invalid JSON: number out of range at line 1 column 4306"),
+    ],
+    ids=["too long", "too many problems", "a long name", "a name that steers terminals", "deep", "a long number"],
+)
+def test_the_reason_stays_short_whatever_comes(payload: bytes, reason: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        decode_event(payload)
+
+    assert str(caught.value) == reason
