@@ -97,13 +97,14 @@ class Sender:
             self._thread.join()
         if self._producer is not None:
             self._producer.flush(self._connection.timeout_s)
-            self._producer = None
+        self._producer = self._thread = None
 
     def _started(self) -> Producer:
         with self._lock:
             if self._producer is None:
                 self._producer = Producer(self._config())
             if self._thread is None:
+                self._closed.clear()
                 self._thread = threading.Thread(target=self._hear, name="kafka-answers", daemon=True)
                 self._thread.start()
             return self._producer

@@ -21,11 +21,12 @@ def drop_topics(url: str, prefix: str) -> None:
     names = [name for name in client.list_topics(timeout=_TIMEOUT_S).topics if name.startswith(prefix)]
     if names:
         for dropped in client.delete_topics(names, operation_timeout=_TIMEOUT_S).values():
-            dropped.result()
+            dropped.result(_TIMEOUT_S)
 
 
 def expire(url: str, topic: str, partition: int, until: int) -> None:
     """Let the entries before an offset expire, as Kafka's retention does in its own time."""
+    client = admin(url)  # kept, since its answers come only while it lives
     asked = [TopicPartition(topic, partition, until)]
-    for expired in admin(url).delete_records(asked, operation_timeout=_TIMEOUT_S).values():
-        expired.result()
+    for expired in client.delete_records(asked, operation_timeout=_TIMEOUT_S).values():
+        expired.result(_TIMEOUT_S)
