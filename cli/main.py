@@ -59,12 +59,15 @@ def up(
     port: Annotated[int | None, typer.Option(help="Port of the API.  [default: 8000]")] = None,
     host: Annotated[str | None, typer.Option(help="Address the API listens on.  [default: 127.0.0.1]")] = None,
     redis_url: Annotated[str | None, typer.Option(help="An existing Redis; else an embedded one.")] = None,
+    kafka: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Kafka for the event log; else it is in Redis.")
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Add a simulated shop with items and shoppers.")] = False,
 ) -> None:
     """Start Redis, the dataflow and the API in this terminal; Ctrl-C stops them all."""
     from cli.up import run
 
-    raise typer.Exit(run(data_dir=data_dir, port=port, host=host, redis_url=redis_url, demo=demo))
+    raise typer.Exit(run(data_dir=data_dir, port=port, host=host, redis_url=redis_url, kafka=kafka, demo=demo))
 
 
 @app.command()

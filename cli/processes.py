@@ -32,12 +32,14 @@ def python(*arguments: str) -> list[str]:
 
 def environment(settings: Settings, redis_url: str) -> dict[str, str]:
     """Return the variables by which the processes get the settings."""
+    event_log = {"LIVESHELF_EVENT_LOG": settings.event_log} if settings.event_log else {}
     return {
         "LIVESHELF_DATA_DIR": str(settings.data_dir),
         "LIVESHELF_REDIS_URL": redis_url,
         "LIVESHELF_HOST": settings.host,
         "LIVESHELF_PORT": str(settings.port),
         "PYTHONUNBUFFERED": "1",
+        **event_log,
     }
 
 

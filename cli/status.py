@@ -58,9 +58,12 @@ def _ask_redis(settings: Settings, redis_url: str) -> tuple[int | None, int | No
     client = redis.Redis.from_url(redis_url, socket_timeout=5.0, retry=Retry(NoBackoff(), 0))
     log = open_event_log(settings.model_copy(update={"redis_url": redis_url}))
     try:
-        return log.lag(_CONSUMER), RedisDeadLetters(client).count(), None
-    except (redis.ConnectionError, redis.TimeoutError, LogUnavailable) as error:
+        letters = RedisDeadLetters(client).count()
+        return log.lag(_CONSUMER), letters, None
+    except (redis.ConnectionError, redis.TimeoutError) as error:
         return None, None, f"Redis does not answer ({type(error).__name__})"
+    except LogUnavailable as error:
+        return None, letters, str(error)
     finally:
         client.close()
         log.close()

@@ -17,6 +17,8 @@ from cli.problem import WRONG_USE, Problem, read_settings
 from cli.processes import api_url, redis_process, service_processes
 from cli.supervision import StopRequest, Supervisor
 from recommender.embedded_redis import EmbeddedRedis, answers, require_own_redis, url_of
+from recommender.eventlog import KAFKA, TOPICS, Partition, UnsupportedEventLog, open_event_log
+from recommender.eventlog.belonging import OtherEventLog, require_same_log
 from recommender.folder_lock import lock_folder
 from recommender.installation import Installation, RunRecord
 from recommender.settings import Settings
@@ -24,9 +26,13 @@ from recommender.settings import Settings
 _LEFTOVER_LIMIT_S = 5.0
 
 
-def run(data_dir: Path | None, port: int | None, host: str | None, redis_url: str | None, demo: bool) -> int:
+def run(
+    data_dir: Path | None, port: int | None, host: str | None, redis_url: str | None, kafka: str | None, demo: bool
+) -> int:
     """Start everything, keep it running until Ctrl-C, stop it; return the exit code."""
-    settings = read_settings(data_dir=data_dir, port=port, host=host, redis_url=redis_url)
+    settings = read_settings(
+        data_dir=data_dir, port=port, host=host, redis_url=redis_url, event_log=_kafka_address(kafka)
+    )
     installation = Installation(settings.data_dir)
     settings = settings.model_copy(update={"data_dir": installation.data_dir})
     stop = StopRequest()
@@ -36,6 +42,7 @@ def run(data_dir: Path | None, port: int | None, host: str | None, redis_url: st
     with lock_folder(installation.data_dir, "liveshelf up"):
         end_leftovers(installation)
         _require_free_port(settings)
+        _require_event_log(settings)
         return _supervise(settings, installation, stop, demo=demo)
 
 
@@ -60,7 +67,7 @@ def _supervise(settings: Settings, installation: Installation, stop: StopRequest
     own = psutil.Process()
 
     def note_pids(pids: Mapping[str, int]) -> None:
-        record = RunRecord(own.pid, own.create_time(), redis_url, api_url(settings), dict(pids))
+        record = RunRecord(own.pid, own.create_time(), redis_url, api_url(settings), dict(pids), settings.event_log)
         installation.write_run_record(record)
 
     def announce() -> None:
@@ -122,6 +129,29 @@ def _require_free_port(settings: Settings) -> None:
             raise Problem(
                 f"--port: must be free on {settings.host}; got {settings.port} ({reason}); give another with --port"
             ) from error
+
+
+def _kafka_address(given: str | None) -> str | None:
+    return given if given is None or "://" in given else f"{KAFKA}{given}"
+
+
+def _require_event_log(settings: Settings) -> None:
+    """Ask an event log on Kafka for its partitions, and whether it is the one that this data folder has read."""
+    if settings.event_log is None or not settings.event_log.startswith(KAFKA):
+        partitions = [Partition(topic, number) for topic in TOPICS for number in range(settings.partitions)]
+    else:
+        try:
+            log = open_event_log(settings)
+        except UnsupportedEventLog as error:
+            raise Problem(f"--kafka or {error}", WRONG_USE) from error
+        try:
+            partitions = log.partitions()
+        finally:
+            log.close()
+    try:
+        require_same_log(settings, partitions)
+    except OtherEventLog as error:
+        raise Problem(str(error), WRONG_USE) from error
 
 
 def end_leftovers(installation: Installation) -> None:

@@ -100,12 +100,15 @@ def resolve_event_log(settings: Settings) -> str:
     Raises:
         InstallationStopped: as ``resolve_redis_url``.
     """
+    return chosen_event_log(settings) or resolve_redis_url(settings)
+
+
+def chosen_event_log(settings: Settings) -> str | None:
+    """Return the event log that is set, else the running installation's; None where it is in the Redis."""
     if settings.event_log:
         return settings.event_log
     record = Installation(settings.data_dir).run_record()
-    if record and record.event_log:
-        return record.event_log
-    return resolve_redis_url(settings)
+    return record.event_log if record else None
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:

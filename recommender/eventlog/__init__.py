@@ -20,8 +20,9 @@ from recommender.eventlog.port import (
 from recommender.installation import resolve_event_log
 from recommender.settings import Settings
 
+KAFKA = "kafka://"
+"""How the address of an event log on Kafka begins."""
 _REDIS = ("redis://", "rediss://", "unix://")
-_KAFKA = "kafka://"
 
 
 def open_event_log(settings: Settings) -> EventLog:
@@ -31,7 +32,7 @@ def open_event_log(settings: Settings) -> EventLog:
         UnsupportedEventLog: its address has no adapter.
     """
     url = _address(settings)
-    if url.startswith(_KAFKA):
+    if url.startswith(KAFKA):
         from recommender.eventlog.kafka import KafkaEventLog
 
         return KafkaEventLog(settings.model_copy(update={"event_log": url}))
@@ -47,7 +48,7 @@ def open_event_appender(settings: Settings) -> EventAppender:
         UnsupportedEventLog: its address has no adapter.
     """
     url = _address(settings)
-    if url.startswith(_KAFKA):
+    if url.startswith(KAFKA):
         from recommender.eventlog.kafka import KafkaEventAppender
 
         return KafkaEventAppender(settings.model_copy(update={"event_log": url}))
@@ -58,12 +59,12 @@ def open_event_appender(settings: Settings) -> EventAppender:
 
 def uses_kafka(settings: Settings) -> bool:
     """Tell whether the settings name a log on Kafka."""
-    return _address(settings).startswith(_KAFKA)
+    return _address(settings).startswith(KAFKA)
 
 
 def _address(settings: Settings) -> str:
     url = resolve_event_log(settings)
-    if not url.startswith((*_REDIS, _KAFKA)):
+    if not url.startswith((*_REDIS, KAFKA)):
         scheme = url.partition("://")[0] + "://" if "://" in url else "no scheme"
         raise UnsupportedEventLog(f"LIVESHELF_EVENT_LOG: must begin with redis:// or kafka://; got {scheme}")
     return url
@@ -71,6 +72,7 @@ def _address(settings: Settings) -> str:
 
 __all__ = [
     "CATALOGUE",
+    "KAFKA",
     "SHOPPER",
     "TOPICS",
     "EventAppender",

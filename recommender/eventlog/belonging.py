@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from recommender.eventlog.port import Partition
-from recommender.installation import Installation, resolve_event_log, write_json
+from recommender.installation import Installation, chosen_event_log, write_json
 from recommender.settings import Settings
 
 
@@ -33,33 +33,15 @@ def require_same_log(settings: Settings, partitions: Sequence[Partition]) -> Non
     Raises:
         OtherEventLog: it is not the same, or has lost partitions.
     """
-    _require_same(settings, [partition.name for partition in partitions])
-
-
-def require_same_kind(settings: Settings) -> None:
-    """Compare as far as that is possible without asking the event log, and write nothing down.
-
-    Raises:
-        OtherEventLog: it is not the same.
-    """
     path = Installation(settings.data_dir).event_log_path
+    is_kafka = (chosen_event_log(settings) or "").startswith("kafka://")
+    names = sorted(partition.name for partition in partitions)
+    now = ReadLog("kafka" if is_kafka else "redis", settings.kafka_topic_prefix if is_kafka else "", names)
     before = _read(path)
-    if before is not None:
-        _compare(before, _present(settings, before.partitions), path)
-
-
-def _require_same(settings: Settings, names: list[str]) -> None:
-    path = Installation(settings.data_dir).event_log_path
-    now, before = _present(settings, names), _read(path)
     if before is not None:
         _compare(before, now, path)
     if now != before:
         write_json(path, msgspec.to_builtins(now))
-
-
-def _present(settings: Settings, names: list[str]) -> ReadLog:
-    is_kafka = resolve_event_log(settings).startswith("kafka://")
-    return ReadLog("kafka" if is_kafka else "redis", settings.kafka_topic_prefix if is_kafka else "", sorted(names))
 
 
 def _read(path: Path) -> ReadLog | None:
