@@ -89,6 +89,12 @@ def item_row(history: Sequence[tuple[int, str]]) -> ItemActivity:
     return item_activity.row("i1", state)
 
 
+def instant(stored: UserFeatures | ItemActivity, later: int) -> int:
+    """An instant not before the row's: that after the first event if it can be, else after the last."""
+    first = START + later
+    return first if first >= stored.feature_time_us else stored.feature_time_us + later
+
+
 def times_of(history: Sequence[tuple[int, str]], kind: str) -> list[int]:
     return [START + span for span, one in history if one == kind]
 
@@ -111,7 +117,7 @@ def same_scores(
 @example([(0, "purchase"), (30 * DAY - 901 * SECOND, "view")], 30 * DAY - 900 * SECOND)
 def test_a_users_row_read_later_equals_a_recount_as_of_then(history: list[tuple[int, str]], later: int) -> None:
     stored = user_row(history)
-    now = max(stored.feature_time_us, START + later)
+    now = instant(stored, later)
     row = aged(stored, now)
     for kind, column in KINDS.items():
         for window in ["30d"] if kind == "purchase" else ["5m", "1h", "24h"]:
@@ -133,7 +139,7 @@ def test_a_users_row_read_later_equals_a_recount_as_of_then(history: list[tuple[
 @example([(0, "purchase"), (0, "view")], DAY)
 def test_an_items_row_read_later_equals_a_recount_as_of_then(history: list[tuple[int, str]], later: int) -> None:
     stored = item_row(history)
-    now = max(stored.feature_time_us, START + later)
+    now = instant(stored, later)
     row = aged(stored, now)
     for kind, column in KINDS.items():
         for window in ("5m", "1h", "24h"):
