@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from recommender.features.category import CategoryTrend
+from recommender.features.decay import factor
 from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US, TREND_HALF_LIFE_US, ItemActivity
 from recommender.features.panes import recount
 from recommender.features.row import FeatureRow
@@ -25,7 +26,6 @@ CART_LIFE_US = 30 * 86_400 * SECOND_US
 """A cart whose session has been inactive for longer is no cart."""
 
 _SHORT = (WINDOW_5M, WINDOW_1H, WINDOW_24H)
-_LEAST_FACTOR_EXPONENT = -1000.0
 
 COUNTED: dict[type[FeatureRow], dict[str, tuple[Window, ...]]] = {
     UserFeatures: {"views": _SHORT, "carts": _SHORT, "purchases": (WINDOW_30D,)},
@@ -48,8 +48,8 @@ def aged(row: R, now_us: int) -> R:
 
 
 def fading(then_us: int, now_us: int, half_life_us: int) -> float:
-    """Return what is left, as of ``now_us``, of 1 that was there at ``then_us``; never 0, and 1 for an earlier now."""
-    return float(2.0 ** max(min(then_us - now_us, 0) / half_life_us, _LEAST_FACTOR_EXPONENT))
+    """Return what is left, as of ``now_us``, of 1 that was there at ``then_us``; 1 for an earlier now."""
+    return factor(min(then_us, now_us), now_us, half_life_us)
 
 
 def _session(row: SessionFeatures, now_us: int) -> dict[str, Any]:

@@ -13,15 +13,13 @@ from typing import Annotated
 
 import msgspec
 
-from recommender.features.windows import WINDOW_5M, WINDOW_30D, Window, together
+from recommender.features.windows import PANE_US, WINDOW_5M, WINDOW_30D, Window, together
 
 PackedPanes = Annotated[
     list[Annotated[int, msgspec.Meta(ge=0)]],
     msgspec.Meta(description="what the windows hold, by pane, packed, to count them again later"),
 ]
 
-PANE_US = WINDOW_5M.pane_us
-"""The finest pane; the width of every other one is a multiple of it."""
 _KIND_BITS, _AGE_BITS = 2, 18
 _COUNT_SHIFT = _KIND_BITS + _AGE_BITS
 _KIND, _AGE = (1 << _KIND_BITS) - 1, (1 << _AGE_BITS) - 1
@@ -42,7 +40,8 @@ def packed_panes(now_us: int, counts: Iterable[dict[int, int]], hours: dict[int,
     for panes in counts:
         if panes:
             base = newest << _KIND_BITS | kind
-            for pane, count in together(panes, now_us).items():
+            few = panes if len(panes) == 1 and newest - next(iter(panes)) < WINDOW_5M.panes else together(panes, now_us)
+            for pane, count in few.items():
                 packed.append(count << _COUNT_SHIFT | base - (pane << _KIND_BITS))
         kind += 1
     if hours:
@@ -80,9 +79,10 @@ def recount(
     for number in packed:
         kind = number & _KIND
         pane = newest - (number >> _KIND_BITS & _AGE)
-        inside = [pane >= first for first in firsts[kind]]
-        if inside[-1]:
-            left.append(number + passed)
-            for place, is_inside in enumerate(inside):
-                counts[kind][place] += is_inside * (number >> _COUNT_SHIFT)
+        if pane < firsts[kind][-1]:
+            continue
+        left.append(number + passed)
+        for place, first in enumerate(firsts[kind]):
+            if pane >= first:
+                counts[kind][place] += number >> _COUNT_SHIFT
     return left, [count for of_kind in counts for count in of_kind]
