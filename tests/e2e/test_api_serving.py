@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 import redis
@@ -104,6 +105,21 @@ def test_a_known_user_is_served_by_the_implicit_session(shop: Shop) -> None:
     shop.write(SessionFeatures(**fields | {"session_id": "user:u/1", "user_id": "u/1"}))
 
     assert set(shop.slate("/v1/users/u%2F1/recommendations?n=2")) == {"road", "trail"}
+
+
+def test_a_cart_that_has_run_out_reaches_no_slate_though_nothing_has_been_written_since(shop: Shop) -> None:
+    def ask(days: int) -> SlateAnswer:
+        put_at = shop.later() - days * 86_400_000_000
+        row = session(cart=["trail"], feature_time_us=put_at)
+        shop.write(msgspec.structs.replace(row, session_id=f"cart of {days} days"))
+        answer = shop.client.post("/v1/recommendations", json={"session_id": f"cart of {days} days", "n": 10})
+        slate = SlateAnswer.model_validate_json(answer.content)
+        assert slate.feature_time is not None
+        assert slate.feature_time.timestamp() == put_at / 1_000_000
+        return slate
+
+    assert "trail" not in {item.item_id for item in ask(29).items}
+    assert "trail" in {item.item_id for item in ask(31).items}
 
 
 def test_a_sold_out_item_leaves_all_slates_within_two_seconds_and_comes_back(shop: Shop) -> None:
