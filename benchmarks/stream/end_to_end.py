@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.stream.children import Children
-from benchmarks.stream.place import Place
+from benchmarks.stream.place import CONSUMER, Place
 from benchmarks.stream.progress import Section
 from recommender.eventlog import LogRecord, LogUnavailable
 
@@ -51,7 +51,7 @@ def measure(
 
     def look() -> None:
         with suppress(LogUnavailable):  # busy for a moment; it is only for the display
-            section.reached(total - log.lag("features", ends))
+            section.reached(total - log.lag(CONSUMER, ends))
 
     try:
         worker = place.start_worker(report, until_drained=True, profile=profile)
@@ -59,6 +59,7 @@ def measure(
     finally:
         log.close()
     place.require_drained()
+    place.drop_log()
     measured: dict[str, Any] = msgspec.json.decode(report.read_bytes())
     return {
         "event_log": "kafka" if event_log else "redis",

@@ -65,7 +65,7 @@ def measure(
     wait_until(lambda: place.worker_is_up(worker), _READY_S, "worker: to take snapshots")
     _answer(reader)
     section.say("warms up")
-    _round(Load("warm-up", url, _WARM_UP_RATE, _WARM_UP_S), events, reader)
+    _round(Load("warm-up", url, min(_WARM_UP_RATE, *rates), min(_WARM_UP_S, seconds)), events, reader)
     results = {}
     for rate in rates:
         section.say(f"{rate:,} events/s for {seconds:g} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -54,13 +55,22 @@ def marker_id(label: str, number: int) -> str:
 
 def run_load(load: Load, events: Iterator[dict[str, Any]], begins: float) -> Sent:
     """Send events, re-dated to now, from a moment of the monotonic clock on; return when all are answered."""
-    sent = asyncio.run(_run(load, events, begins))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        sent = asyncio.run(_run(load, events, begins))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sent.post_ms.sort()
     return sent
 
 
 async def _run(load: Load, events: Iterator[dict[str, Any]], begins: float) -> Sent:
     sent = Sent()
+    this = asyncio.current_task()
+    if this is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
     async with httpx.AsyncClient(
         base_url=load.url, limits=limits, timeout=_GIVE_UP_S, trust_env=False, headers=_JSON

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from typing import Any
 import redis
 from bytewax.recovery import init_db_dir
 
-from benchmarks.stream.children import ChildFailed, Children, clean_environment, python, stop, wait_until
+from benchmarks.stream.children import Children, clean_environment, python, stop, wait_until
 from recommender.embedded_redis import EmbeddedRedis, answers, url_of
-from recommender.eventlog import EventLog, LogRecord, open_event_log
+from recommender.eventlog import TOPICS, EventLog, LogRecord, open_event_log, uses_kafka
 from recommender.installation import Installation
 from recommender.settings import Settings
 
@@ -56,17 +57,33 @@ class Place:
         client.flushall()
         client.close()
         here = self.installation
-        for folder in (here.recovery_dir, here.state_dir, here.history_dir):
-            shutil.rmtree(folder, ignore_errors=True)
+        for path in here.data_dir.iterdir():
+            if path.is_dir() and path != here.redis_dir:
+                shutil.rmtree(path)
+            elif path.is_file() and path != here.registry_path:
+                path.unlink()
         here.recovery_dir.mkdir(parents=True)
         init_db_dir(here.recovery_dir, 1)
-        self.settings = self.settings.model_copy(update={"event_log": event_log})
+        prefix = f"liveshelf-bench-{uuid.uuid4().hex[:12]}."  # a Kafka may hold topics of others
+        self.settings = self.settings.model_copy(update={"event_log": event_log, "kafka_topic_prefix": prefix})
+
+    def drop_log(self) -> None:
+        """Delete the topics of an event log on Kafka."""
+        if not uses_kafka(self.settings):
+            return
+        from recommender.eventlog.kafka_client import KafkaConnection
+
+        connection = KafkaConnection(self.settings)
+        for deleted in connection.admin.delete_topics([connection.topic(name) for name in TOPICS]).values():
+            deleted.result()
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return the environment of a process of this installation."""
         settings = {"data_dir": str(self.installation.data_dir), "redis_url": self.redis_url, **more}
+        settings["partitions"] = str(self.settings.partitions)
         if self.settings.event_log:
             settings["event_log"] = self.settings.event_log
+            settings["kafka_topic_prefix"] = self.settings.kafka_topic_prefix
         return clean_environment(**settings)
 
     def log(self) -> EventLog:
@@ -133,11 +150,10 @@ class Place:
         """
         log = self.log()
         try:
-            left = log.lag(CONSUMER)
+            # Kafka is told of the progress in the background.
+            wait_until(lambda: log.lag(CONSUMER) == 0, 10.0, "worker: to have completed the whole event log")
         finally:
             log.close()
-        if left:
-            raise ChildFailed(f"worker: must have completed the whole event log; got {left} events left")
 
 
 def free_port() -> int:

@@ -122,7 +122,7 @@ class _Bench:
     def _end_to_end(self) -> None:
         logs: list[tuple[str, str | None]] = [("end_to_end", None)]
         if self._options.kafka:
-            logs.append(("end_to_end_kafka", f"kafka://{self._options.kafka}"))
+            logs.append(("end_to_end_kafka", f"kafka://{self._options.kafka.removeprefix('kafka://')}"))
         for key, event_log in logs:
             section = self._display.section(key.replace("_", "-"))
             measured = self._stream(section, event_log, profile=False)
