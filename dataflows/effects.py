@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import bytewax.operators as op
 import msgspec
@@ -44,14 +44,9 @@ class Effects(msgspec.Struct):
 
 
 def only(step_id: str, up: KeyedStream[Effects], *names: str) -> KeyedStream[Effects]:
-    """Return the stream with nothing in it but these lists, as far as they hold anything."""
+    """Return the stream with nothing in it but these lists; also where all of them are empty."""
 
     def pick(pairs: list[tuple[str, Effects]]) -> list[tuple[str, Effects]]:
-        picked: list[tuple[str, Effects]] = []
-        for key, effects in pairs:
-            lists: dict[str, Any] = {name: found for name in names if (found := getattr(effects, name))}
-            if lists:
-                picked.append((key, Effects(**lists)))
-        return picked
+        return [(key, Effects(**{name: getattr(effects, name) for name in names})) for key, effects in pairs]
 
     return op.flat_map_batch(step_id, up, pick)

@@ -17,7 +17,8 @@ from dataflows.effects import only
 from dataflows.intake import IntakeStage
 from dataflows.log_source import EventLogSource
 from dataflows.online import Online, OnlineWriter, stored
-from dataflows.sharding import keyed
+from dataflows.saver import Saver
+from dataflows.sharding import StatePlace, keyed
 from dataflows.sinks import HistorySink
 from dataflows.stages import ActivityStage, CatalogueStage, CategoryStage, SessionStage, UserStage
 from recommender.installation import Installation
@@ -33,16 +34,16 @@ def build(settings: Settings, source: Any, open_online: Callable[[], Online], hi
         open_online: gives the process's writer of rows and dead letters.
         history: partitioned sink of effects; takes rows and shopper events.
     """
-    state_dir = Installation(settings.data_dir).state_dir
+    place = StatePlace(Installation(settings.data_dir).state_dir, Saver())
     flow = Dataflow("features")
     arrivals = op.key_on("by-partition", op.input("event-log", flow, source), lambda some: some[0].partition.name)
-    taken = keyed(IntakeStage(), arrivals, state_dir)
-    catalogue = keyed(CatalogueStage(), taken, state_dir, CatalogueStage.split)
-    sessions = keyed(SessionStage(), catalogue, state_dir, SessionStage.split)
-    users = keyed(UserStage(), sessions, state_dir, UserStage.split)
+    taken = keyed(IntakeStage(settings), arrivals, place)
+    catalogue = keyed(CatalogueStage(), taken, place, CatalogueStage.split)
+    sessions = keyed(SessionStage(settings), catalogue, place, SessionStage.split)
+    users = keyed(UserStage(settings), sessions, place, UserStage.split)
     items = op.merge("item-inputs", only("filings", catalogue, "filings"), sessions)
-    activity = keyed(ActivityStage(), items, state_dir, ActivityStage.split)
-    categories = keyed(CategoryStage(), activity, state_dir, CategoryStage.split)
+    activity = keyed(ActivityStage(), items, place, ActivityStage.split)
+    categories = keyed(CategoryStage(), activity, place, CategoryStage.split)
     effects = op.merge(
         "effects",
         only("letters", taken, "letters"),
@@ -52,7 +53,7 @@ def build(settings: Settings, source: Any, open_online: Callable[[], Online], hi
         only("activity-rows", activity, "rows"),
         categories,
     )
-    stored("online", effects, open_online)
+    stored("online", effects, open_online, place.saver)
     op.output("history", op.map("to-writer", effects, lambda keyed_effects: ("0", keyed_effects[1])), history)
     return flow
 

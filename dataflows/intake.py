@@ -12,10 +12,12 @@ from dataflows import metrics
 from dataflows.effects import Effects
 from dataflows.keyed_state import KeyedState
 from dataflows.log_source import Arrival
+from dataflows.sharding import Retention
 from recommender.deadletters import dead_letter
 from recommender.events import InvalidEvent
 from recommender.features import Interaction, intake
 from recommender.features.interaction import read_interaction
+from recommender.settings import Settings
 
 _SEPARATOR = "\n"  # in no id
 
@@ -32,6 +34,9 @@ class IntakeStage:
 
     name = "intake"
     state_type = IntakeState
+
+    def __init__(self, settings: Settings) -> None:
+        self.retention = Retention(lambda _: settings.session_days)
 
     def process(self, inputs: list[list[Arrival]], states: KeyedState[IntakeState]) -> Effects:
         """Return each valid event once, flat, and a dead letter for each invalid one."""

@@ -13,12 +13,15 @@ import struct
 import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 
 from dataflows import metrics
+from dataflows.saver import Saver
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -62,12 +65,21 @@ class KeyedState(Generic[S]):
         state_type: class of the states; a new key starts with ``state_type()``.
         version: what the last committed snapshot returned; 0 to begin anew.
         clock: gives the seconds since 1970 UTC.
+        saver: saves beside the caller's work; whoever commits a version has to wait for it. Without it a snapshot
+            returns once it is durable.
 
     Raises:
         LostState: the file cannot be taken back to this version.
     """
 
-    def __init__(self, path: Path, state_type: type[S], version: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        state_type: type[S],
+        version: int,
+        clock: Callable[[], float] = time.time,
+        saver: Saver | None = None,
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._type = state_type
         self._clock = clock
@@ -83,7 +95,9 @@ class KeyedState(Generic[S]):
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
         self._return_to(path, version)
-        self._saved = self._load()
+        self._saved = self._load(version)
+        self._saver = saver
+        self._saving: Future[None] | None = None
         (self._base_bytes,) = self._database.execute("SELECT total(length(states)) FROM base").fetchone()
         self._block_bytes = 0
         stagger = zlib.crc32(str(path).encode()) % 100 / 100
@@ -150,15 +164,11 @@ class KeyedState(Generic[S]):
         fresh = {key: stamp + encode(live[key]) for key in self._touched}
         block = encode(fresh | dict.fromkeys(self._dropped - self._touched, _FORGOTTEN))
         self._version += 1
-        run = self._database.execute
-        run("BEGIN")
-        run("INSERT INTO block VALUES (?, ?)", (self._version, block))
-        run("UPDATE progress SET latest = ?", (self._version,))
-        self._block_bytes += len(block)
-        worth_while = max(_MERGED_BYTES, self._base_bytes * self._merge_ratio)
-        if self._block_bytes > worth_while or self._version % _MERGED_BLOCKS == 0:
-            self._merge(self._version - _KEPT_VERSIONS)
-        run("COMMIT")
+        self._finish_saving()
+        if self._saver is None:
+            self._save(self._version, block)
+        else:
+            self._saving = self._saver.save(partial(self._save, self._version, block))
         self._note(fresh)
         self._touched.clear()
         self._dropped.clear()
@@ -168,7 +178,23 @@ class KeyedState(Generic[S]):
 
     def close(self) -> None:
         """Close the file."""
+        self._finish_saving()
         self._database.close()
+
+    def _finish_saving(self) -> None:
+        if self._saving is not None:
+            self._saving.result()
+
+    def _save(self, version: int, block: bytes) -> None:
+        run = self._database.execute
+        run("BEGIN")
+        run("INSERT INTO block VALUES (?, ?)", (version, block))
+        run("UPDATE progress SET latest = ?", (version,))
+        self._block_bytes += len(block)
+        worth_while = max(_MERGED_BYTES, self._base_bytes * self._merge_ratio)
+        if self._block_bytes > worth_while or version % _MERGED_BLOCKS == 0:
+            self._merge(version - _KEPT_VERSIONS)
+        run("COMMIT")
 
     def _note(self, fresh: dict[str, bytes]) -> None:
         saved, keys = self._saved, len(self._saved)
@@ -180,15 +206,13 @@ class KeyedState(Generic[S]):
         self._keys.inc(len(saved) - keys)
         self._bytes.inc(grown)
 
-    def _load(self, until: int | None = None) -> dict[str, bytes]:
-        """Return the saved states of a version, without one the latest."""
+    def _load(self, version: int) -> dict[str, bytes]:
+        """Return the saved states of a version."""
         decode = msgspec.msgpack.Decoder(dict[str, bytes]).decode
         states: dict[str, bytes] = {}
         for (part,) in self._database.execute("SELECT states FROM base ORDER BY part"):
             states.update(decode(part))
-        blocks = self._database.execute(
-            "SELECT states FROM block WHERE version <= ? ORDER BY version", (self._version if until is None else until,)
-        )
+        blocks = self._database.execute("SELECT states FROM block WHERE version <= ? ORDER BY version", (version,))
         for (block,) in blocks:
             states.update(decode(block))
         for key in [key for key, state in states.items() if state == _FORGOTTEN]:

@@ -18,6 +18,7 @@ from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_
 
 from dataflows import metrics
 from dataflows.effects import Effects
+from dataflows.saver import Saver
 from recommender.changes import ChangePublisher
 from recommender.deadletters import DeadLetter, RedisDeadLetters
 from recommender.features import FeatureRow
@@ -177,10 +178,11 @@ class OnlineWriter:
 
 
 class _StoredLogic(StatefulBatchLogic[Effects, None, int]):
-    """Has a snapshot, so that no epoch is complete before its effects are readable."""
+    """Has a snapshot, so that no epoch is complete before its effects are readable and its states durable."""
 
-    def __init__(self, online: Online) -> None:
+    def __init__(self, online: Online, saver: Saver) -> None:
         self._online = online
+        self._saver = saver
 
     def on_batch(self, values: list[Effects]) -> tuple[list[None], bool]:
         for effects in values:
@@ -192,10 +194,15 @@ class _StoredLogic(StatefulBatchLogic[Effects, None, int]):
         return [], StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> int:
+        self._saver.complete()
         self._online.complete()
         return 0
 
 
-def stored(step_id: str, up: KeyedStream[Effects], open_online: Callable[[], Online]) -> None:
-    """Store what comes, without moving it to another worker: the step's keys are those of the steps before it."""
-    stateful_batch(step_id, up, lambda _resumed: _StoredLogic(open_online()))
+def stored(step_id: str, up: KeyedStream[Effects], open_online: Callable[[], Online], saver: Saver) -> None:
+    """Store what comes, without moving it to another worker: the step's keys are those of the steps before it.
+
+    Those steps take their snapshots of an epoch before this one does. For whatever they were given they have to send
+    something on, be it empty, so that this step has a snapshot of that epoch too, and waits for their saves.
+    """
+    stateful_batch(step_id, up, lambda _resumed: _StoredLogic(open_online(), saver))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import bytewax.operators as op
 import msgspec
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
-from dataflows.effects import Effects
+from dataflows import metrics
+from dataflows.effects import Effects, Forgotten
 from dataflows.keyed_state import KeyedState
+from dataflows.saver import Saver
 
 SHARDS = 16
 """Shards of every keyed step; the most workers that can share the work. Part of the recovery data: never change it."""
@@ -27,6 +29,22 @@ def shard_of(key: str) -> str:
     return SHARD_NAMES[zlib.crc32(key.encode()) % SHARDS]
 
 
+class StatePlace(NamedTuple):
+    """Where and how the steps of a flow keep their states."""
+
+    folder: Path
+    saver: Saver
+
+
+class Retention(NamedTuple):
+    """When a step forgets a key that nothing is heard of."""
+
+    days_of: Callable[[str], int]
+    """Gives for a key the days without an event [count]."""
+    view: str = ""
+    """The feature view whose row goes with the state; empty for none."""
+
+
 class Stage(Protocol[S]):
     """One keyed step of a flow."""
 
@@ -34,14 +52,18 @@ class Stage(Protocol[S]):
     """Labels the step's recovery data: renaming it orphans what it has saved."""
     state_type: type[S]
 
+    @property
+    def retention(self) -> Retention | None:
+        """When it forgets; None for never."""
+
     def process(self, inputs: list[Any], states: KeyedState[S]) -> Effects:
         """Take what came for one shard, in order of arrival, into the states; return the effects."""
 
 
 class _ShardLogic(StatefulBatchLogic, Generic[S]):
-    def __init__(self, stage: Stage[S], state_dir: Path, resumed: tuple[str, int] | None) -> None:
+    def __init__(self, stage: Stage[S], place: StatePlace, resumed: tuple[str, int] | None) -> None:
         self._stage = stage
-        self._dir = state_dir / stage.name
+        self._place = place
         self._states: KeyedState[S] | None = None
         self._shard = ""
         if resumed is not None:
@@ -49,26 +71,37 @@ class _ShardLogic(StatefulBatchLogic, Generic[S]):
 
     def _open(self, shard: str, version: int) -> KeyedState[S]:
         self._shard = shard
-        self._states = KeyedState(self._dir / f"{shard}.sqlite3", self._stage.state_type, version)
+        path = self._place.folder / self._stage.name / f"{shard}.sqlite3"
+        self._states = KeyedState(path, self._stage.state_type, version, saver=self._place.saver)
         return self._states
 
     def on_batch(self, values: list[tuple[str, Any]]) -> tuple[list[Effects], bool]:
         states = self._states if self._states is not None else self._open(values[0][0], 0)  # empty ones are false
-        return [self._stage.process([inputs for _, inputs in values], states)], StatefulBatchLogic.RETAIN
+        forgotten = self._forget(states, self._stage.retention) if self._stage.retention else []
+        effects = self._stage.process([inputs for _, inputs in values], states)
+        effects.forgotten = forgotten
+        return [effects], StatefulBatchLogic.RETAIN
+
+    def _forget(self, states: KeyedState[S], retention: Retention) -> list[Forgotten]:
+        keys = states.forget_idle(retention.days_of)
+        if keys:
+            metrics.FORGOTTEN.labels(self._stage.name).inc(len(keys))
+        return [Forgotten(retention.view, key) for key in keys if retention.view]
 
     def snapshot(self) -> tuple[str, int]:
         if self._states is None:
             raise RuntimeError(f"{self._stage.name}: a shard without inputs has no snapshot")
-        return self._shard, self._states.snapshot()
+        with metrics.SNAPSHOT_SECONDS.labels(self._stage.name).time():
+            return self._shard, self._states.snapshot()
 
 
-def keyed(stage: Stage[S], up: KeyedStream[Any], state_dir: Path, split: Split | None = None) -> KeyedStream[Effects]:
+def keyed(stage: Stage[S], up: KeyedStream[Any], place: StatePlace, split: Split | None = None) -> KeyedStream[Effects]:
     """Send a stream through a stage.
 
     Args:
         stage: the step.
         up: its inputs.
-        state_dir: where the stage keeps its state.
+        place: where and how the stage keeps its state.
         split: divides inputs among shards; without it each key of ``up`` is a shard.
 
     Returns:
@@ -79,4 +112,4 @@ def keyed(stage: Stage[S], up: KeyedStream[Any], state_dir: Path, split: Split |
         return [(shard, (shard, inputs)) for shard, inputs in (split(pairs) if split else pairs)]
 
     inputs = op.flat_map_batch(f"{stage.name}-by-shard", up, addressed)
-    return op.stateful_batch(stage.name, inputs, lambda resumed: _ShardLogic(stage, state_dir, resumed))
+    return op.stateful_batch(stage.name, inputs, lambda resumed: _ShardLogic(stage, place, resumed))

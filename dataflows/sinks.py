@@ -24,6 +24,9 @@ class _HistoryPartition(StatefulSinkPartition):
     def snapshot(self) -> int:
         return self._writer.flush()
 
+    def close(self) -> None:
+        self._writer.close()
+
 
 class HistorySink(FixedPartitionedSink):
     """Writes every row and every shopper event to the history, each exactly once."""

@@ -7,14 +7,25 @@ from operator import attrgetter
 
 from dataflows.effects import Effects, ItemFiled
 from dataflows.keyed_state import KeyedState
-from dataflows.sharding import shard_of
+from dataflows.sharding import Retention, shard_of
 from recommender.events import AnyCatalogueEvent, StockChange
-from recommender.features import Interaction, category, item_activity, item_catalogue, session, user
+from recommender.events.fields import IMPLICIT_SESSION_PREFIX
+from recommender.features import (
+    Interaction,
+    SessionFeatures,
+    UserFeatures,
+    category,
+    item_activity,
+    item_catalogue,
+    session,
+    user,
+)
 from recommender.features.category import CategoryState
 from recommender.features.item_activity import ACTIVITY_KINDS, ActivityState, CategoryEntry
 from recommender.features.item_catalogue import UNKNOWN, CatalogueState
 from recommender.features.session import SessionState
 from recommender.features.user import UserState
+from recommender.settings import Settings
 
 _Keyed = list[tuple[str, Effects]]
 _BY_ARRIVAL = attrgetter("ingested_us", "number")
@@ -25,6 +36,7 @@ class CatalogueStage:
 
     name = "catalogue"
     state_type = CatalogueState
+    retention = None
 
     @staticmethod
     def split(batches: _Keyed) -> Iterable[tuple[str, Effects]]:
@@ -83,6 +95,12 @@ class SessionStage:
     name = "sessions"
     state_type = SessionState
 
+    def __init__(self, settings: Settings) -> None:
+        session_days, user_days = settings.session_days, settings.user_days
+        self.retention = Retention(
+            lambda key: user_days if key.startswith(IMPLICIT_SESSION_PREFIX) else session_days, SessionFeatures.view
+        )
+
     @staticmethod
     def split(batches: _Keyed) -> Iterable[tuple[str, list[Interaction]]]:
         """Send each event to its session's shard."""
@@ -117,6 +135,9 @@ class UserStage:
     name = "users"
     state_type = UserState
 
+    def __init__(self, settings: Settings) -> None:
+        self.retention = Retention(lambda _: settings.user_days, UserFeatures.view)
+
     @staticmethod
     def split(batches: _Keyed) -> Iterable[tuple[str, list[Interaction]]]:
         """Send each event of a known shopper, unless it is late, to the shopper's shard."""
@@ -145,6 +166,7 @@ class ActivityStage:
 
     name = "activity"
     state_type = ActivityState
+    retention = None
 
     @staticmethod
     def split(batches: _Keyed) -> Iterable[tuple[str, Effects]]:
@@ -195,6 +217,7 @@ class CategoryStage:
 
     name = "categories"
     state_type = CategoryState
+    retention = None
 
     @staticmethod
     def split(batches: _Keyed) -> Iterable[tuple[str, list[CategoryEntry]]]:

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address that the API listens on")
     port: int = Field(default=8000, ge=1, le=65535, description="port that the API listens on")
     workers: int = Field(default=1, ge=1, le=16, description="worker threads of the dataflow")
+    session_days: int = Field(
+        default=30, ge=1, description="days without an event after which an anonymous session is forgotten [count]"
+    )
+    user_days: int = Field(
+        default=400, ge=1, description="days without an event after which a known shopper is forgotten [count]"
+    )
     snapshot_seconds: int = Field(default=1, ge=1, description="how often the dataflow saves its progress [s]")
     until_drained: bool = Field(default=False, description="the dataflow ends once it has read the whole event log")
     max_batch_events: int = Field(default=1_000, ge=1, description="events in one POST [count]")

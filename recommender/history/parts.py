@@ -8,6 +8,7 @@ come again. Small files are merged once they are well behind any snapshot that c
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -85,6 +86,8 @@ class HistoryWriter:
         self._rows: dict[str, list[FeatureRow]] = {}
         self._events: list[Interaction] = []
         self._merged: dict[str, list[Path]] = {}
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="history")
+        self._merging: Future[None] | None = None
         ensure_tables(history_dir)
         self._refuse_foreign_parts(last_number)
         for table in SCHEMAS:
@@ -118,12 +121,29 @@ class HistoryWriter:
         if not tables:
             return self._number
         self._number += 1
-        for name, table in tables.items():
-            _write(table, self._dir / name / f"{_PART}{self._writer}-{self._number:09d}.parquet")
+        part = f"{_PART}{self._writer}-{self._number:09d}.parquet"
+        # Arrow works and the disk is waited for without Python's lock.
+        for written in [self._threads.submit(_write, table, self._dir / name / part) for name, table in tables.items()]:
+            written.result()
         self._rows, self._events = {}, []
-        for name in tables:
-            self._merge(name)
+        self._start_merging(list(tables))
         return self._number
+
+    def close(self) -> None:
+        """End what goes on beside the caller's work. What was taken since the last flush is dropped."""
+        self._threads.shutdown()
+
+    def _start_merging(self, tables: list[str]) -> None:
+        """Merge what is settled, beside the caller's work; an error comes out at the next call."""
+        if self._merging is not None:
+            if not self._merging.done():
+                return
+            self._merging.result()
+        self._merging = self._threads.submit(self._merge_all, tables, self._number)
+
+    def _merge_all(self, tables: list[str], number: int) -> None:
+        for table in tables:
+            self._merge(table, number)
 
     def _own(self, table: str, level: str) -> list[Path]:
         return sorted((self._dir / table).glob(f"{level}{self._writer}-*.parquet"))
@@ -131,13 +151,11 @@ class HistoryWriter:
     def _merged_until(self, table: str) -> int:
         return max(map(_last_number, self._own(table, _MERGED)), default=0)
 
-    def _merge(self, table: str) -> None:
+    def _merge(self, table: str, number: int) -> None:
         """Merge settled small files into one; the ones merged go at the next merge, so that readers can finish."""
         gone = set(self._merged.get(table, ()))
         settled = [
-            path
-            for path in self._own(table, _PART)
-            if path not in gone and _last_number(path) <= self._number - _SETTLED
+            path for path in self._own(table, _PART) if path not in gone and _last_number(path) <= number - _SETTLED
         ]
         if len(settled) < _MERGE_AT:
             return

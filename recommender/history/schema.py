@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from recommender.features import ROW_TYPES, ColumnType, FeatureRow, Interaction
@@ -45,6 +47,7 @@ _EVENT_SCHEMA = pa.schema(
     ]
 )
 _EVENT_SOURCES = {"event_time": "time_us", "ingested_at": "ingested_us"}
+_EVENT_VALUES = attrgetter(*(_EVENT_SOURCES.get(name, name) for name in _EVENT_SCHEMA.names))
 
 
 def schema_of(row_type: type[FeatureRow]) -> pa.Schema:
@@ -60,20 +63,16 @@ SCHEMAS: dict[str, pa.Schema] = {row_type.view: schema_of(row_type) for row_type
 
 def table_of_rows(rows: Sequence[FeatureRow]) -> pa.Table:
     """Return rows of one view, at least one, as a table."""
-    schema = SCHEMAS[rows[0].view]
-    names = [name if name != EVENT_TIMESTAMP else "feature_time_us" for name in schema.names]
-    return _table(schema, names, rows)
+    # A row's fields are the schema's, in its order.
+    return _table(SCHEMAS[rows[0].view], map(msgspec.structs.astuple, rows))
 
 
 def table_of_events(events: Sequence[Interaction]) -> pa.Table:
     """Return shopper events as a table."""
-    names = [_EVENT_SOURCES.get(name, name) for name in _EVENT_SCHEMA.names]
-    return _table(_EVENT_SCHEMA, names, events)
+    return _table(_EVENT_SCHEMA, map(_EVENT_VALUES, events))
 
 
-def _table(schema: pa.Schema, attributes: Sequence[str], rows: Sequence[Any]) -> pa.Table:
-    arrays = [
-        pa.array([getattr(row, attribute) for row in rows], type=field.type)
-        for field, attribute in zip(schema, attributes, strict=True)
-    ]
+def _table(schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> pa.Table:
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(values, type=field.type) for field, values in zip(schema, columns, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)

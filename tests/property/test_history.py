@@ -51,6 +51,7 @@ def test_small_files_are_merged_and_every_row_stays(tmp_path: Path) -> None:
     for number in range(300):
         writer.add_row(row(number))
         saved = writer.flush()
+    writer.close()
     assert len(part_files(tmp_path, "category")) < 200
     HistoryWriter(tmp_path, "0", saved)  # a new start drops the files that were merged
     assert categories(tmp_path) == sorted(f"c{number}" for number in range(300))

@@ -375,8 +375,8 @@ def test_the_published_schema_says_what_a_time_is() -> None:
             json.dumps({**VIEW, "\x1b[2J": 1}).encode(),
             r"view.\x1b[2J: Extra inputs are not permitted; got 1",
         ),
-        (b'{"kind":' + b"[" * 1_000_000, "event: Invalid JSON: recursion limit exceeded at line 1 column 208"),
-        (b'{"n":' + b"9" * 100_000 + b"}", "event: Invalid JSON: number out of range at line 1 column 4306"),
+        (b'{"kind":' + b"[" * 1_000_000, "event: Invalid JSON: recursion limit exceeded at line 1 column 209"),
+        (b'{"n":' + b"9" * 100_000 + b"}", "event: Invalid JSON: number out of range at line 1 column 4307"),
     ],
     ids=["too long", "too many problems", "a long name", "a name that steers terminals", "deep", "a long number"],
 )

@@ -12,12 +12,14 @@ from bytewax.testing import TestingSink, TestingSource, run_main
 from dataflows.effects import Effects
 from dataflows.intake import IntakeStage
 from dataflows.log_source import Arrival
-from dataflows.sharding import keyed
+from dataflows.saver import Saver
+from dataflows.sharding import StatePlace, keyed
 from dataflows.stages import CatalogueStage, SessionStage
 from recommender.eventlog import LogEntry, Partition
 from recommender.events import AnyEvent, View, encode_event
 from recommender.features import SessionFeatures
 from recommender.features.item_activity import ActivityState, category_entries, file_under
+from recommender.settings import Settings
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -36,11 +38,12 @@ def sessions(folder: Path, events: list[AnyEvent]) -> Effects:
         for number, event in enumerate(events)
     ]
     found: list[tuple[str, Effects]] = []
+    settings, place = Settings(data_dir=folder), StatePlace(folder, Saver())
     flow = Dataflow("sessions")
     read = op.key_on("by-partition", op.input("log", flow, TestingSource([arrivals])), lambda _: "shopper-0")
-    taken = keyed(IntakeStage(), read, folder)
-    catalogue = keyed(CatalogueStage(), taken, folder, CatalogueStage.split)
-    op.output("out", keyed(SessionStage(), catalogue, folder, SessionStage.split), TestingSink(found))
+    taken = keyed(IntakeStage(settings), read, place)
+    catalogue = keyed(CatalogueStage(), taken, place, CatalogueStage.split)
+    op.output("out", keyed(SessionStage(settings), catalogue, place, SessionStage.split), TestingSink(found))
     run_main(flow)
     made = Effects()
     for _, effects in found:
