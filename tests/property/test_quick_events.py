@@ -4,58 +4,22 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.events import CatalogueEvent, Event, InvalidEvent, decode_event, encode_event, refuse_future
-from recommender.events import utc_from_us as utc
+from recommender.events import CatalogueEvent, Event, decode_event, encode_event, utc_from_us
 from recommender.events.fast import SHOPPER_MODELS, read_quickly
 from recommender.events.moment import read_time_us
-from recommender.features.interaction import interaction, read_interaction
+from tests.fuzz.oracle import by_pydantic, by_reader, check
 from tests.property.event_strategies import CHARACTERS, EVENTS, JSON, KINDS, MOMENTS, objects
 
-LATER_US = 253_402_300_000 * 10**6
-"""Nearly no event time lies behind it."""
 BASE: dict[str, Any] = {
     "kind": "view", "event_id": "e1", "event_time": "2026-11-22T08:00:00Z", "session_id": "s1", "item_id": "i1",
 }  # fmt: skip
 EARLY = MOMENTS.filter(lambda moment: moment.year < 9998)
-
-
-class Verdict(NamedTuple):
-    event: Any
-    reason: str = ""
-
-
-def by_pydantic(payload: bytes, ingested_us: int = LATER_US) -> Verdict:
-    try:
-        event = decode_event(payload)
-        refuse_future(event, utc(ingested_us))
-    except InvalidEvent as error:
-        return Verdict(None, str(error))
-    if isinstance(event, CatalogueEvent):
-        return Verdict(event)
-    return Verdict(interaction(event, payload=payload, ingested_us=ingested_us, number=7))
-
-
-def by_reader(payload: bytes, ingested_us: int = LATER_US) -> Verdict:
-    try:
-        return Verdict(read_interaction(payload, ingested_us, 7))
-    except InvalidEvent as error:
-        return Verdict(None, str(error))
-
-
-def compare(payload: bytes) -> None:
-    """Both read the same, down to the type of each number."""
-    expected = by_pydantic(payload)
-    found = by_reader(payload)
-    assert found == expected
-    assert repr(found) == repr(expected)
-    if expected.event is None or isinstance(expected.event, CatalogueEvent):
-        assert read_quickly(payload) is None
 
 
 @pytest.mark.parametrize("kind", SHOPPER_MODELS, ids=lambda kind: kind.__name__)
@@ -66,7 +30,7 @@ def test_what_the_api_writes_takes_the_quick_path(kind: type[Event]) -> None:
         payload = encode_event(decode_event(json.dumps({**sent, "event_time": moment.isoformat()})))
 
         assert read_quickly(payload) is not None
-        compare(payload)
+        check(payload)
 
     is_quick()
 
@@ -82,7 +46,7 @@ def test_an_event_reads_the_same_however_it_is_written(
     fields = list(sent.items())
     random.shuffle(fields)
 
-    compare(json.dumps(dict(fields), separators=separators, ensure_ascii=ascii_only).encode())
+    check(json.dumps(dict(fields), separators=separators, ensure_ascii=ascii_only).encode())
 
 
 @settings(max_examples=300)
@@ -91,21 +55,21 @@ def test_any_value_in_any_field_gets_the_same_verdict(sent: dict[str, Any], data
     value = data.draw(JSON | st.sampled_from([None, 0, -1, 2**63, 10**30, 1.0, "", " a", "a ", "a\n", "user:u1", {}]))
     name = data.draw(st.sampled_from([*sorted(sent), "user_id", "session_id", "context", "currency", "x"]))
 
-    compare(json.dumps({**sent, name: value}).encode())
+    check(json.dumps({**sent, name: value}).encode())
 
 
 @given(EVENTS, st.data())
 def test_a_missing_field_gets_the_same_verdict(sent: dict[str, Any], data: st.DataObject) -> None:
     del sent[data.draw(st.sampled_from(sorted(sent)))]
 
-    compare(json.dumps(sent).encode())
+    check(json.dumps(sent).encode())
 
 
 @given(EVENTS, EVENTS)
 def test_repeated_keys_get_the_same_verdict(first: dict[str, Any], second: dict[str, Any]) -> None:
-    compare((json.dumps(first)[:-1] + "," + json.dumps(second)[1:]).encode())
+    check((json.dumps(first)[:-1] + "," + json.dumps(second)[1:]).encode())
     same_kind = {**second, "kind": first["kind"]}
-    compare((json.dumps(first)[:-1] + "," + json.dumps(same_kind)[1:]).encode())
+    check((json.dumps(first)[:-1] + "," + json.dumps(same_kind)[1:]).encode())
 
 
 JSON_PIECES = rb"""
@@ -134,12 +98,12 @@ def test_damaged_bytes_get_the_same_verdict(sent: dict[str, Any], damages: list[
         at = int(place * len(payload))
         payload = payload[:at] + put + payload[at + taken :]
 
-    compare(payload)
+    check(payload)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_noise_gets_the_same_verdict(payload: bytes) -> None:
-    compare(payload)
+    check(payload)
 
 
 @given(EARLY)
@@ -176,14 +140,14 @@ TIMES = st.one_of(
 def test_a_time_in_any_form_gets_the_same_verdict(text: str, put: str, place: float) -> None:
     at = int(place * len(text))
 
-    compare(json.dumps({**BASE, "event_time": text}).encode())
-    compare(json.dumps({**BASE, "event_time": text[:at] + put + text[at + len(put) :]}).encode())
+    check(json.dumps({**BASE, "event_time": text}).encode())
+    check(json.dumps({**BASE, "event_time": text[:at] + put + text[at + len(put) :]}).encode())
 
 
 @given(st.integers(-3, 3), st.booleans())
 def test_the_future_begins_at_the_same_microsecond(beyond_us: int, quick: bool) -> None:
     now_us = 1_795_000_000_123_456
-    moment = utc(now_us + 5 * 60 * 10**6 + beyond_us).isoformat()
+    moment = utc_from_us(now_us + 5 * 60 * 10**6 + beyond_us).isoformat()
     payload = json.dumps({**BASE, "event_time": moment if quick else moment.replace("T", " ")}).encode()
 
     assert (read_quickly(payload) is not None) == quick
