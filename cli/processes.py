@@ -66,8 +66,8 @@ def service_processes(settings: Settings, redis_url: str, *, embedded: bool) -> 
         noted = partial(_note_applied, installation)
         specs.append(ProcessSpec(APPLY, python("-c", _APPLY), env, after, ready=noted, once=True))
         after = (*after, APPLY)
-    flow = python("-m", "bytewax.run", "dataflows.features", "-r", str(installation.recovery_dir))
-    flow += ["-s", str(settings.snapshot_seconds), "-b", "0", "-w", str(settings.workers)]
+    flow = python("-m", "dataflows.cluster", "-r", str(installation.recovery_dir))
+    flow += ["-s", str(settings.snapshot_seconds), "-w", str(settings.workers)]
     return [
         *specs,
         ProcessSpec(

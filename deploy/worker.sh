@@ -9,5 +9,5 @@ if [ ! -d "$recovery" ]; then
     python -m bytewax.recovery "$recovery.new" 1
     mv "$recovery.new" "$recovery"
 fi
-exec python -m bytewax.run dataflows.features \
-    -r "$recovery" -s "${LIVESHELF_SNAPSHOT_SECONDS:-1}" -b 0 -w "${LIVESHELF_WORKERS:-1}"
+exec python -m dataflows.cluster \
+    -r "$recovery" -s "${LIVESHELF_SNAPSHOT_SECONDS:-1}" -w "${LIVESHELF_WORKERS:-1}"

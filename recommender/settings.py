@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     kafka_key_file: Path | None = Field(default=None, description="the key to it, PEM")
     host: str = Field(default="127.0.0.1", description="address that the API listens on")
     port: int = Field(default=8000, ge=1, le=65535, description="port that the API listens on")
-    workers: int = Field(default=1, ge=1, le=16, description="worker threads of the dataflow")
+    workers: int = Field(default=1, ge=1, le=16, description="processes of the dataflow")
     session_days: int = Field(
         default=30, ge=1, description="days without an event after which an anonymous session is forgotten [count]"
     )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import enum
 import fcntl
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from cli.supervision.log import ProcessLog
 from cli.supervision.spec import ProcessSpec, RestartPolicy
-
-_PR_SET_PDEATHSIG = 1
+from recommender.orphans import tie_to_this_process
 
 
 class State(enum.Enum):
@@ -174,19 +171,8 @@ def _spawn(spec: ProcessSpec, log_path: Path) -> subprocess.Popen[bytes]:
                 stderr=log,
                 pass_fds=() if lock is None else (lock,),
                 process_group=0,
-                preexec_fn=_dies_with(os.getpid(), spec.orphan_signal) if sys.platform == "linux" else None,
+                preexec_fn=tie_to_this_process(spec.orphan_signal),
             )
     finally:
         if lock is not None:
             os.close(lock)
-
-
-def _dies_with(supervisor: int, orphan_signal: signal.Signals) -> Callable[[], None]:
-    libc = ctypes.CDLL(None)
-
-    def tie() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, int(orphan_signal))
-        if os.getppid() != supervisor:
-            os._exit(1)
-
-    return tie
