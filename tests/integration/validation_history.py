@@ -106,7 +106,7 @@ def _rows(
         changed.add(event.item_id)
     for item_id in sorted(changed):
         rows.append(item_activity.row(item_id, items[item_id]))
-        for entry in item_activity.category_entries(items[item_id], item_id):
+        for entry in item_activity.category_entries(items[item_id], item_id, event.time_us, 1):
             trend = categories.setdefault(entry.category, CategoryState())
             category.fold(trend, entry)
             rows.append(category.row(entry.category, trend))
