@@ -57,16 +57,19 @@ class Shop:
         folder: where its data folder and the output of its commands go.
         port: of the API.
         event_log: address of the event log; none for the embedded one.
+        workers: worker threads of the dataflow.
     """
 
-    def __init__(self, folder: Path, port: int, event_log: str | None) -> None:
+    def __init__(self, folder: Path, port: int, event_log: str | None, workers: int = 1) -> None:
         self.data_dir = folder / "data"
         self.url = f"http://127.0.0.1:{port}"
         self._port = port
         self._output = folder / "up.out"
         self._replay_output = folder / "replay.out"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LIVESHELF_")}
-        self._env = kept | ({"LIVESHELF_EVENT_LOG": event_log} if event_log else {})
+        self._env = kept | {"LIVESHELF_WORKERS": str(workers)}
+        if event_log:
+            self._env["LIVESHELF_EVENT_LOG"] = event_log
         self._event_log = event_log
         self._installation = Installation(self.data_dir)
         self._up: subprocess.Popen[bytes] | None = None
