@@ -126,7 +126,7 @@ class _Bench:
         for key, event_log in logs:
             section = self._display.section(key.replace("_", "-"))
             measured = self._stream(section, event_log, profile=False)
-            for inside in ("parts", "functions"):
+            for inside in ("parts", "functions", "bytewax_cpu_s"):
                 measured.pop(inside)
             self._result[f"{key}_events_per_second"] = round(measured.pop("events_per_second"), 1)
             self._result[key] = measured

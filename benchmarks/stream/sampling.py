@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from collections import defaultdict
 from types import CodeType, FrameType
 from typing import Any
 
-_EVERY_S = 0.002
+_EVERY_S = 0.004
 
 
 class Sampler:
-    """Looks at all threads each time that the process has used another 2 ms of CPU. Started in the main thread.
+    """Looks at all threads each time that the process has used another 4 ms of CPU. Started in the main thread.
 
     Each thread's function is charged with what the thread has used since the sample before. What a C or Rust function
     uses counts for the Python function that has called it.
@@ -21,6 +22,7 @@ class Sampler:
 
     def __init__(self) -> None:
         self._used: dict[int, float] = {}
+        self._thread = threading.get_ident()
         self._own: defaultdict[CodeType, float] = defaultdict(float)
         self._within: defaultdict[CodeType, float] = defaultdict(float)
         self._total = 0.0
@@ -55,6 +57,7 @@ class Sampler:
             self._used[thread] = used
             if spent > 0.0:
                 self._charge(frame, spent)
+        self._used[self._thread] = _cpu_s(self._thread)  # what looking has taken counts for nobody
 
     def _charge(self, frame: FrameType | None, spent: float) -> None:
         if frame is not None and frame.f_code is Sampler._take.__code__:
