@@ -45,6 +45,8 @@ class IntakeStage:
         for arrivals in inputs:
             for partition, entry, number in arrivals:
                 try:
+                    if entry.problem:
+                        raise InvalidEvent(entry.problem)
                     event = read_interaction(entry.payload, entry.ingested_us, number)
                 except InvalidEvent as error:
                     source = f"{partition.name} {entry.position}"

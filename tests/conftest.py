@@ -103,6 +103,13 @@ def kafka_settings(redis_url: str, kafka_server: str, tmp_path: Path) -> Iterato
     drop_topics(kafka_server, prefix)
 
 
+@pytest.fixture(params=["redis", "kafka"])
+def log_settings(request: pytest.FixtureRequest) -> Settings:
+    """Settings of a fresh installation, with the event log in Redis and on Kafka in turn."""
+    chosen: Settings = request.getfixturevalue("settings" if request.param == "redis" else "kafka_settings")
+    return chosen
+
+
 @pytest.fixture
 def own_kafka(tmp_path: Path) -> Iterator[KafkaBroker]:
     """A real broker of this test alone, which it may kill."""

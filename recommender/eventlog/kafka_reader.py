@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from recommender.eventlog.kafka_client import KafkaConnection
-from recommender.eventlog.port import LogEntry, LogPositionLost
+from recommender.eventlog.kafka_sender import HEADERS, SCHEMA_HEADER
+from recommender.eventlog.port import SCHEMA_VERSION, LogEntry, LogPositionLost
 
 _NOWHERE = -1
 _WAIT_S = 0.1
@@ -73,7 +75,10 @@ class PartitionReader:
         for message in messages:
             error = message.error()
             if error is None:
-                entries.append(LogEntry(str(message.offset()), message.timestamp()[1] * 1_000, message.value() or b""))
+                headers = message.headers()
+                problem = "" if headers is None or headers == HEADERS else _problem(headers)
+                ingested_us = message.timestamp()[1] * 1_000
+                entries.append(LogEntry(str(message.offset()), ingested_us, message.value() or b"", problem))
             elif error.code() == KafkaError._PARTITION_EOF:
                 # Behind the last entry there may be marks of transactions, which nobody gets to see.
                 self._is_at_oldest = self._is_at_oldest and message.offset() <= self.passed
@@ -135,3 +140,10 @@ class PartitionReader:
                 "check.crcs": True,
             }
         )
+
+
+def _problem(headers: Sequence[tuple[str, bytes | None]]) -> str:
+    versions = [value for name, value in headers if name == SCHEMA_HEADER]
+    if all((SCHEMA_HEADER, version) in HEADERS for version in versions):
+        return ""
+    return f"header {SCHEMA_HEADER}: must be {SCHEMA_VERSION}, or be left out; got {versions[-1]!r:.40}"

@@ -10,11 +10,10 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from recommender.eventlog.kafka_client import LARGEST_RECORD_BYTES, KafkaConnection
-from recommender.eventlog.port import LogRecord, LogUnavailable
+from recommender.eventlog.port import SCHEMA_VERSION, LogRecord, LogUnavailable
 
 SCHEMA_HEADER = "liveshelf-schema"
-SCHEMA_VERSION = b"1"
-_HEADERS: list[tuple[str, str | bytes | None]] = [(SCHEMA_HEADER, SCHEMA_VERSION)]
+HEADERS: list[tuple[str, str | bytes | None]] = [(SCHEMA_HEADER, str(SCHEMA_VERSION).encode())]
 _POLL_S = 0.25
 
 _log = logging.getLogger(__name__)
@@ -74,7 +73,7 @@ class Sender:
         for sent, record in enumerate(records):
             try:
                 producer.produce(
-                    topic(record.topic), record.payload, record.key, on_delivery=delivery.report, headers=_HEADERS
+                    topic(record.topic), record.payload, record.key, on_delivery=delivery.report, headers=HEADERS
                 )
             except BufferError as error:
                 delivery.settle(sent - len(records))  # never reaches zero: the caller is told here

@@ -43,6 +43,8 @@ class LogEntry(NamedTuple):
     """Where it stands in its partition; positions are compared by the adapter alone."""
     ingested_us: int
     payload: bytes
+    problem: str = ""
+    """Why the payload is not to be read as an event, whatever it holds."""
 
 
 class Partition(NamedTuple):
@@ -64,6 +66,10 @@ class Progress(NamedTuple):
     """The last entry whose effects are complete; empty before the first."""
     entries: int
     """How many entries that makes, from the partition's beginning [count]."""
+
+
+SCHEMA_VERSION = 1
+"""Of the payloads: JSON objects as docs/events.md describes them."""
 
 
 class EventAppender(Protocol):

@@ -25,12 +25,6 @@ from tests.kafka.topics import expire
 Expire = Callable[[EventLog, Partition], None]
 
 
-@pytest.fixture(params=["redis", "kafka"])
-def log_settings(request: pytest.FixtureRequest) -> Settings:
-    settings: Settings = request.getfixturevalue("settings" if request.param == "redis" else "kafka_settings")
-    return settings
-
-
 @pytest.fixture
 def log(log_settings: Settings) -> Iterator[EventLog]:
     opened = open_event_log(log_settings)

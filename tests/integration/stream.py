@@ -25,7 +25,16 @@ def eventually(condition: Callable[[], bool], timeout: float) -> None:
 
 def environment(settings: Settings) -> dict[str, str]:
     """Environment variables that give a child process these settings."""
-    return os.environ | {"LIVESHELF_DATA_DIR": str(settings.data_dir), "LIVESHELF_REDIS_URL": str(settings.redis_url)}
+    event_log = {
+        "LIVESHELF_EVENT_LOG": settings.event_log,
+        "LIVESHELF_KAFKA_TOPIC_PREFIX": settings.kafka_topic_prefix,
+        "LIVESHELF_KAFKA_TIMEOUT_SECONDS": str(settings.kafka_timeout_seconds),
+    }
+    return (
+        os.environ
+        | {"LIVESHELF_DATA_DIR": str(settings.data_dir), "LIVESHELF_REDIS_URL": str(settings.redis_url)}
+        | {name: value for name, value in event_log.items() if value is not None and settings.event_log}
+    )
 
 
 class Stream:

@@ -61,8 +61,9 @@ def history_rows(settings: Settings, table: str, column: str) -> list[str]:
 
 
 def test_online_features_equal_an_independent_recount_though_the_flow_is_killed_again_and_again(
-    settings: Settings, real_data: Path
+    log_settings: Settings, real_data: Path
 ) -> None:
+    settings = log_settings
     file = real_data / "taobao" / "UserBehavior.csv.gz"
     apply(settings)
     records = taobao_records(file, ROWS)

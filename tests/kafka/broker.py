@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.kafka.jars import jars, java
 
 _HOST = "127.0.0.1"
-_STARTING_LIMIT_S = 90.0
+_STARTING_LIMIT_S = 180.0
 _STOPPING_LIMIT_S = 60.0
 _CLUSTER_ID = "bGl2ZXNoZWxmLWthZmthMQ"
 
