@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test crash-test shuffle-test check lint types imports lock clean
+.PHONY: help setup run test crash-test shuffle-test fuzz check lint types imports lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ crash-test: setup  ## kill everything again and again during replays of LIVESHEL
 
 shuffle-test: setup  ## the file of LIVESHELF_DATA out of order, late and twice; SHUFFLE="--seed 2"
 	@python -m tests.crash.shuffle $(SHUFFLE)
+
+fuzz: setup  ## feed the decoder damaged events, guided by coverage; FUZZ="--runs 1000000 --seed 2"
+	@python -m tests.fuzz.decoder $(FUZZ)
 
 check: lint types imports test  ## everything that CI checks
 

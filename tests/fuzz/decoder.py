@@ -30,8 +30,60 @@ with atheris.instrument_imports(
 from tests.spec.test_events import INVALID, VALID
 
 _ANSWERS = 8_192
+_NAMES = sorted({name for event in VALID.values() for name in event} | {"device", "country", "page", "position", "x"})
 _VALUES = re.compile(r"\d+|'.*'|`.*`", re.DOTALL)
 _WORDS = re.compile(rb'"[a-z_]+"')
+_VALUES_TO_TRY: list[object] = [
+    *(
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        10**6 + 1,
+        10**12 + 1,
+        2**63,
+        10**30,
+        {},
+        [],
+        [[]],
+        [None],
+        {"a": 1},
+        ["a", ">"],
+        ["a"] * 201,
+    ),
+    *(
+        "",
+        " ",
+        "a ",
+        " a",
+        "a\n",
+        "\0",
+        "\x7f",
+        "\x85",
+        "\ud83d\ude00",
+        "ä" * 128,
+        "ä" * 129,
+        "a" * 257,
+        "user:",
+        "user:u1",
+        "user",
+        "View",
+    ),
+    *(
+        "EUR",
+        "eUR",
+        "EURO",
+        "E\u00dcR",
+        "DE",
+        "D",
+        "2026-11-22",
+        "2026-11-22T08:00:60Z",
+        "1970-01-01T00:00:00Z",
+        "20261122T080000Z",
+    ),
+    *("2026-11-22t08:00:00z", "2026-11-22T08:00:00.9999999Z", "2026-11-22T08:00:00+01", "9999-12-31T23:59:59-01:00"),
+]
 _TOKENS = rb"""
     null true false -0 1e9 1.5 NaN Infinity 9223372036854775808 99999999999999999999 {} [] [[ ]] \u0000 \ud800 \udc00
     \ud83d\ude00 \n \" \\ "user: 1970-01-01T00:00:00Z 9999-12-31T23:59:59-23:59 2026-11-22T08:00:00.1234567Z +24:00
@@ -50,6 +102,26 @@ _answered = _answers()
 
 def _count(answer: str) -> None:
     _answered[zlib.crc32(_VALUES.sub("", answer).encode("utf-8", "replace")) % _ANSWERS]()
+
+
+def mutate(payload: bytes, most: int, seed: int) -> bytes:
+    """Change a field of an event, or, where it no longer is JSON and in half of all cases, bytes."""
+    chance = random.Random(seed)
+    try:
+        event = json.loads(payload) if chance.random() < 0.5 else None
+    except (ValueError, RecursionError):
+        event = None
+    if not isinstance(event, dict):
+        changed: bytes = atheris.Mutate(payload, most)
+        return changed
+    place = event["context"] if isinstance(event.get("context"), dict) and chance.random() < 0.3 else event
+    name = chance.choice([*place, *_NAMES])
+    if chance.random() < 0.2:
+        place.pop(name, None)
+    else:
+        place[name] = chance.choice(_VALUES_TO_TRY)
+    compact = (",", ":") if chance.random() < 0.5 else None
+    return json.dumps(event, separators=compact, ensure_ascii=chance.random() < 0.5).encode("utf-8", "replace")[:most]
 
 
 def fuzz(payload: bytes) -> None:
@@ -95,7 +167,7 @@ def main() -> None:
             "-max_len=4096",
             "-print_final_stats=1",
         ]
-        atheris.Setup([sys.argv[0], *flags, prefix, folder], fuzz)
+        atheris.Setup([sys.argv[0], *flags, prefix, folder], fuzz, custom_mutator=mutate)
         atheris.Fuzz()
 
 

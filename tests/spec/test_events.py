@@ -115,6 +115,10 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         f"view.item_id: String should have at most 128 characters; got '{'x' * 78}…",
     ),
     "no item": (but(VIEW, item_id=...), "view.item_id: Field required"),
+    "a session id that stands for a known user": (
+        but(VIEW, session_id="user:u1"),
+        "view.session_id: must not begin with 'user:', which names the sessions of known users; got 'user:u1'",
+    ),
     "neither user nor session": (
         but(VIEW, user_id=...),
         "view: at least one of user_id and session_id is required; got an object",
