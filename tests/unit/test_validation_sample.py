@@ -25,6 +25,7 @@ def write_parts(history_dir: Path, parts: list[list[int]], writer: str = "0") ->
         for second in seconds:
             history.add_row(trend(second))
         history.flush()
+    history.close()
 
 
 def sampled(history_dir: Path, most_rows: int, tmp_path: Path) -> tuple[SampleSize, list[int]]:
