@@ -35,7 +35,23 @@ def test_docker_compose_accepts_the_file_and_sees_all_services() -> None:
     services = yaml.safe_load(done.stdout)["services"]
     assert set(services) == {*OURS, "redis", "kafka", "prometheus", "grafana"}
     assert services["api"]["environment"]["LIVESHELF_REDIS_URL"] == "redis://redis:6379/0"
+    assert services["api"]["environment"]["LIVESHELF_EVENT_LOG"] == "kafka://kafka:9092"
     assert services["worker"]["depends_on"]["init"] == {"condition": "service_completed_successfully"}
+
+
+def test_the_broker_is_the_one_that_the_tests_run(compose: dict[str, Any]) -> None:
+    pom = (ROOT / "tests" / "kafka" / "pom.xml").read_text()
+    tested = re.search(r"<artifactId>kafka_2\.13</artifactId>\s*<version>([^<]+)</version>", pom)
+    assert tested is not None
+    assert compose["services"]["kafka"]["image"] == f"apache/kafka:{tested[1]}"
+
+
+def test_both_ends_of_the_event_log_wait_for_it_and_agree_where_it_is(compose: dict[str, Any]) -> None:
+    ends = [compose["services"][name] for name in ("api", "worker")]
+    assert all("kafka" in end["depends_on"] for end in ends)
+    settings = [{n: v for n, v in end["environment"].items() if "KAFKA" in n or "EVENT_LOG" in n} for end in ends]
+    assert settings[0] == settings[1]
+    assert "LIVESHELF_EVENT_LOG" in settings[0]
 
 
 def test_every_service_that_stays_has_a_health_check(compose: dict[str, Any]) -> None:
