@@ -102,7 +102,7 @@ def register(app: FastAPI) -> None:
         return error_response(
             503,
             "event_log_unavailable",
-            "nothing was accepted: the event log does not answer; send it again",
+            "the event log has not confirmed the events; send them again with the same event_id",
             headers={"Retry-After": str(RETRY_AFTER_S)},
         )
 

@@ -9,11 +9,11 @@ import time
 from collections import deque
 from pathlib import Path
 
-_ALARM = re.compile(r"\b(ERROR|CRITICAL|FATAL)\b|^\w*(\.\w+)*(Error|Exception): |^# ")
+_ALARM = re.compile(r"\b(ERROR|CRITICAL|FATAL)\b|^\w*(\.\w+)*(Error|Exception): |^\w+(\.\w+)*\.[A-Z]\w+: |^# ")
 _MOST_BYTES = 20 * 1024 * 1024
 _MOST_ALARMS = 5
 _ALARM_WINDOW_S = 10.0
-_LINE_LENGTH = 200
+_LINE_LENGTH = 400
 
 
 class ProcessLog:

@@ -71,6 +71,28 @@ def test_a_redis_that_does_not_answer_is_told(settings: Settings) -> None:
     assert status["unknown"] == "Redis does not answer (ConnectionError)"
 
 
+def test_the_lag_of_an_event_log_on_kafka_is_told_though_only_the_run_record_names_it(
+    kafka_settings: Settings,
+) -> None:
+    installation = as_if_it_ran(kafka_settings)
+    record = installation.run_record()
+    assert record is not None
+    record.event_log = kafka_settings.event_log
+    installation.write_run_record(record)
+    log = open_event_log(kafka_settings)
+    log.append([record_of(decode_event(VIEW))])
+    log.close()
+    assert read_status(kafka_settings.model_copy(update={"event_log": None}))["lag"] == 1
+
+
+def test_a_kafka_that_does_not_answer_is_told_and_dead_letters_all_the_same(settings: Settings) -> None:
+    as_if_it_ran(settings)
+    away = {"event_log": "kafka://127.0.0.1:1", "kafka_timeout_seconds": 1.0}
+    status = read_status(settings.model_copy(update=away))
+    assert (status["lag"], status["dead_letters"]) == (None, 0)
+    assert status["unknown"].startswith("event log: Kafka does not answer (")
+
+
 def test_status_prints_one_json_object(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     as_if_it_ran(settings)
     assert run(settings.data_dir, True) == 0

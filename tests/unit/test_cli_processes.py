@@ -53,6 +53,13 @@ def test_the_registry_is_updated_when_the_definitions_or_the_folder_have_changed
     assert names(services(new)) == ["features", "dataflow", "api"]
 
 
+def test_the_processes_are_told_of_an_event_log_that_is_not_in_redis(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, event_log="kafka://127.0.0.1:9092")
+    specs = service_processes(settings, REDIS_URL, embedded=True)
+    assert {spec.env.get("LIVESHELF_EVENT_LOG") for spec in specs} == {"kafka://127.0.0.1:9092"}
+    assert all("LIVESHELF_EVENT_LOG" not in spec.env for spec in services(tmp_path))
+
+
 def test_nothing_waits_for_a_redis_that_is_not_ours(tmp_path: Path) -> None:
     specs = service_processes(Settings(data_dir=tmp_path), REDIS_URL, embedded=False)
     assert [spec.after for spec in specs] == [(), ("features",), ("features",)]
