@@ -40,7 +40,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=_DEFAULT_SEED, help="the same seed kills by the same schedule")
     parser.add_argument("--kills", type=int, default=20, help="of each: worker, API, and Redis as the event log")
     parser.add_argument("--broker-kills", type=int, default=8, help="of the Kafka broker")
-    parser.add_argument("--workers", type=int, default=1, help="worker threads of the dataflow")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the dataflow")
     parser.add_argument("--gap", type=float, default=6.0, help="mean time from one kill to the next [s]")
     parser.add_argument("--rows", type=int, help="of the file; all without it")
     parser.add_argument("--file", type=Path, help="a taobao file; that of LIVESHELF_DATA without it")
@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace, log: str) -> int:
         file, rows = _slice(options.file, options.rows, folder)
         broker = _broker(folder) if log == "kafka" else None
         shop = Shop(folder, free_port(), broker.url if broker else None, options.workers)
-        test = CrashTest(shop, file, rows, broker)
+        test = CrashTest(shop, file, rows, options.seed, broker)
         error, verdict = "", None
         try:
             verdict = test.run(draw(options.seed, kills, options.gap), draw_drain(options.seed, drain))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,8 +14,8 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 from recommender.store import FeastFeatures
-from tests.crash.schedule import BROKER, Kill
-from tests.crash.shop import Gone, Shop, age_s, wait_until
+from tests.crash.schedule import BROKER, DATAFLOW, Kill
+from tests.crash.shop import Gone, Shop, age_s, family, wait_until
 from tests.crash.verdict import Verdict, judge
 from tests.integration.recount import read_taobao
 
@@ -94,14 +95,16 @@ class CrashTest:
         shop: the installation, not yet started.
         file: the taobao file to replay.
         rows: how many rows it has.
+        seed: chooses which process of several workers is killed.
         broker: the Kafka broker, started; None for the embedded log.
     """
 
-    def __init__(self, shop: Shop, file: Path, rows: int, broker: Any = None) -> None:
+    def __init__(self, shop: Shop, file: Path, rows: int, seed: int, broker: Any = None) -> None:
         self._shop = shop
         self._file = file
         self._rows = rows
         self._broker = broker
+        self._chance = random.Random(f"workers {seed}")
         self._feeder = Feeder(shop, file)
         self._restart: Thread | None = None
         self._began = 0.0
@@ -195,7 +198,7 @@ class CrashTest:
 
     def _kill(self, target: str, pid: int) -> None:
         if target != BROKER:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(self._chance.choice(family(pid)) if target == DATAFLOW else pid, signal.SIGKILL)
             return
         self._broker.kill()
         self._restart = Thread(target=self._broker.start)  # so that others are killed while it is away

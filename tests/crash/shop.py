@@ -57,7 +57,7 @@ class Shop:
         folder: where its data folder and the output of its commands go.
         port: of the API.
         event_log: address of the event log; none for the embedded one.
-        workers: worker threads of the dataflow.
+        workers: processes of the dataflow.
     """
 
     def __init__(self, folder: Path, port: int, event_log: str | None, workers: int = 1) -> None:
@@ -176,3 +176,11 @@ def age_s(pid: int) -> float | None:
         return time.time() - process.create_time()
     except psutil.NoSuchProcess:
         return None
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and its children: a cluster's workers are those of the process that keeps them."""
+    try:
+        return [pid, *(child.pid for child in psutil.Process(pid).children())]
+    except psutil.NoSuchProcess:
+        return [pid]
