@@ -17,9 +17,11 @@ from benchmarks.stream.progress import Display
 from benchmarks.stream.run import SECTIONS, Options, run
 from benchmarks.users import run as users_run
 from benchmarks.users.source import Population
+from benchmarks.workers import run as workers_run
 from cli.load_report import DONE, FAILED, INTERRUPTED
 from cli.problem import WRONG_USE, Problem
 from cli.replay import sigterm_interrupts
+from dataflows.cluster import MOST_WORKERS
 from recommender.loaders import LoaderError, MissingFile, UnknownDataset, WrongFormat
 
 
@@ -57,6 +59,16 @@ def run_users(*, users: int, events_per_user: int, rate: int, seconds: float, as
     """Measure; print one JSON object or a table on standard output, progress on standard error."""
     population = Population(users=users, events_per_user=events_per_user, rate=rate)
     return _measure(partial(users_run.run, population, seconds), _show_users if not as_json else None)
+
+
+def run_workers(
+    *, dataset: str, file: Path, rows: int | None, workers: str, partitions: int, kafka: str | None, as_json: bool
+) -> int:
+    """Measure and compare; print one JSON object or a table, progress on standard error."""
+    options = workers_run.Options(
+        dataset=dataset, file=file, rows=rows, workers=_workers(workers), partitions=partitions, kafka=kafka
+    )
+    return _measure(partial(workers_run.run, options), _show_workers if not as_json else None)
 
 
 def _measure(
@@ -102,6 +114,18 @@ def _rates(text: str) -> tuple[int, ...]:
     if not rates or min(rates) < 1:
         raise Problem(f"--rates: must be positive whole numbers with commas between; got {text!r}", WRONG_USE)
     return rates
+
+
+def _workers(text: str) -> tuple[int, ...]:
+    try:
+        workers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        workers = ()
+    if not workers or min(workers) < 1 or max(workers) > MOST_WORKERS:
+        raise Problem(
+            f"--workers: must be numbers from 1 to {MOST_WORKERS} with commas between; got {text!r}", WRONG_USE
+        )
+    return workers
 
 
 _SHOWN_US, _SHOWN_FUNCTIONS = 0.05, 20
@@ -173,6 +197,23 @@ def _show_users(console: Console, result: dict[str, Any]) -> None:
                 table.add_row(f"{name}: {key}".replace("_", " "), _words(part))
         else:
             table.add_row(name.replace("_", " "), _words(value))
+    console.print(table)
+
+
+def _show_workers(console: Console, result: dict[str, Any]) -> None:
+    if not result.get("workers"):
+        return
+    console.print(f"{result['events']:,} events on {result['event_log']}, {result['partitions']} partitions")
+    table = Table("workers", "events/s", "CPU us/event", "Redis CPU us/event", "MB in all", "results")
+    first = next(iter(result["workers"]))
+    for workers, found in result["workers"].items():
+        cpu, redis_cpu = (1e6 * found[name] / result["events"] for name in ("cpu_s", "redis_cpu_s"))
+        differing = found.get(f"differences_from_{first}")
+        verdict = "" if differing is None else f"identical to {first}'s" if found["identical"] else "differ"
+        figures = [f"{found['events_per_second']:,.0f}", f"{cpu:,.1f}", f"{redis_cpu:,.1f}"]
+        table.add_row(workers, *figures, f"{found['peak_rss_mb']:,.0f}", verdict)
+        for line in differing["shown"] if differing else ():
+            console.print(f"  {workers} workers: {line}", markup=False, overflow="fold")
     console.print(table)
 
 

@@ -233,6 +233,27 @@ def bench_users(
     raise typer.Exit(code)
 
 
+@bench.command("workers")
+def bench_workers(
+    events: Annotated[Path, typer.Option(help="Data set file or folder; .gz is read as it is.")],
+    dataset: Annotated[str, typer.Option(help="Format of the file.")] = "taobao",
+    rows: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    workers: Annotated[str, typer.Option(help="Numbers of processes; the first is what others are compared with.")] = (
+        "1,2,4"
+    ),
+    partitions: Annotated[int, typer.Option(min=1, max=256, help="Partitions of each topic.")] = 8,
+    kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka for the event log; else Redis.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The same events by one process of the dataflow and by several: whether results are equal, and the rates."""
+    from cli.bench import run_workers
+
+    code = run_workers(
+        dataset=dataset, file=events, rows=rows, workers=workers, partitions=partitions, kafka=kafka, as_json=as_json
+    )
+    raise typer.Exit(code)
+
+
 def main() -> None:
     """Run the command line."""
     try:

@@ -31,8 +31,8 @@ class StopAsked(Exception):
     """A signal asks for the end."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the flow until it ends or a signal asks for its end; return the exit code."""
+def main(arguments: Sequence[str] | None = None, flow: str = FLOW) -> int:
+    """Run the flow of a module until it ends or a signal asks for its end; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m dataflows.cluster", description="Run the feature flow.")
     parser.add_argument("-r", dest="recovery", type=Path, required=True, help="recovery folder, made beforehand")
     parser.add_argument("-s", dest="seconds", type=int, default=1, help="seconds from one snapshot to the next")
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if not 1 <= given.workers <= MOST_WORKERS:
         parser.error(f"-w: must be from 1 to {MOST_WORKERS}; got {given.workers}")
-    command = [sys.executable, "-P", "-m", "bytewax.run", FLOW]
+    command = [sys.executable, "-P", "-m", "bytewax.run", flow]
     command += ["-r", str(given.recovery), "-s", str(given.seconds), "-b", "0"]
     if given.workers == 1:
         os.execv(sys.executable, command)  # noqa: S606 - this very Python
@@ -49,12 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_cluster(command: Sequence[str], workers: int) -> int:
     """Run a flow in several processes of one worker each; return the first exit code that is not 0, else 0."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _ask_for_the_end)
     addresses = ";".join(_free_addresses(workers))
     processes: list[subprocess.Popen[bytes]] = []
     end_signal = signal.SIGKILL  # of a cluster that has lost a member nothing can be asked
     try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _ask_for_the_end)
         for index in range(workers):
             own = [*command, "-i", str(index), "-a", addresses]
             tie = tie_to_this_process(signal.SIGKILL)

@@ -1,0 +1,72 @@
+"""Whether two installations hold the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from benchmarks.workers.dump import Dump
+
+_SHOWN = 20
+
+
+class Differences(msgspec.Struct):
+    """What was compared, and how much of it differs."""
+
+    rows: int
+    events: int
+    columns: dict[str, int]
+    """View and column, ``row`` where only one side has the row, to the number of rows in which it differs."""
+    rounding_only: int
+    """Rows whose numbers differ by a part in 10^12 or less and in nothing else."""
+    events_lost: int
+    events_added: int
+    shown: list[str]
+
+    @property
+    def identical(self) -> bool:
+        """Whether nothing differs, to the last bit."""
+        return not (self.columns or self.events_lost or self.events_added)
+
+
+def compare(one: Dump, other: Dump) -> Differences:
+    """Compare every column of every row, and every event."""
+    found: Counter[str] = Counter()
+    shown: list[str] = []
+    compared = rounding_only = 0
+    for view, rows in one.rows.items():
+        others = other.rows[view]
+        for key in rows.keys() | others.keys():
+            compared += 1
+            row, twin = rows.get(key), others.get(key)
+            if row == twin:
+                continue
+            if row is None or twin is None:
+                found[f"{view}.row"] += 1
+                shown.append(f"{view} {key}: only one has a row")
+                continue
+            differing = [place for place, (a, b) in enumerate(zip(row, twin, strict=True)) if a != b]
+            found.update(f"{view}.{one.columns[view][place]}" for place in differing)
+            if all(_close(row[place], twin[place]) for place in differing):
+                rounding_only += 1
+            shown += [f"{view} {key} {one.columns[view][place]}: {row[place]}; {twin[place]}" for place in differing]
+    held, wanted = (Counter(map(msgspec.msgpack.encode, each.events)) for each in (other, one))
+    return Differences(
+        rows=compared,
+        events=len(one.events),
+        columns=dict(found),
+        rounding_only=rounding_only,
+        events_lost=(wanted - held).total(),
+        events_added=(held - wanted).total(),
+        shown=shown[:_SHOWN],
+    )
+
+
+def _close(one: Any, other: Any) -> bool:
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_close, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= 1e-12 * max(abs(one), abs(other))
+    return bool(one == other)
