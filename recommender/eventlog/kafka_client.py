@@ -21,6 +21,8 @@ LARGEST_RECORD_BYTES = 2 * 1_048_576
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 _QUIET = 0
 _PAUSE_S = 0.05
+_FRESH_S = 60.0
+"""For so long, what a client has told may be the cause of what fails."""
 _MOVING = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -49,7 +51,7 @@ class KafkaConnection:
         self._wanted_partitions = settings.partitions
         self._retention_ms = int(settings.retention_hours * 3_600_000)
         self._clients_config = _clients_config(settings)
-        self._failure = ""
+        self._failure, self._failed_at = "", 0.0
         self._admin: AdminClient | None = None
         self._partitions: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -128,7 +130,7 @@ class KafkaConnection:
             self._admin.poll(0)  # lets the admin client tell what it met
         cause = error.args[0] if isinstance(error, KafkaException) else error
         reasons = [cause.name()] if isinstance(cause, KafkaError) else []
-        if self._failure:
+        if self._failure and time.monotonic() - self._failed_at < _FRESH_S:
             reasons.append(self._failure)
         return LogUnavailable(f"event log: Kafka {what}" + (f" ({'; '.join(reasons)})" if reasons else ""))
 
@@ -138,7 +140,7 @@ class KafkaConnection:
             return  # says less than the errors of which it is made
         if error.str() != self._failure:
             _log.info("event log: Kafka: %s", error.str())
-        self._failure = error.str()
+        self._failure, self._failed_at = error.str(), time.monotonic()
 
     def _found_topics(self) -> dict[str, int]:
         # Of all topics, since a question about one of them can make it.

@@ -70,6 +70,7 @@ class GroupOffsets:
                 for place in self._wanted:
                     self._send(place)
                 if self._wanted == self._confirmed:
+                    self._failure = None
                     return
                 self._consumer.poll(0)
                 failure = self._failure

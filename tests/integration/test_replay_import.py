@@ -91,7 +91,7 @@ def live_traffic(log: EventLog) -> Iterator[None]:
             ends = log.ends()
             log.append([LogRecord("shopper", f"live{n}", b"{}") for n in range(40)])
             for partition, entries in ends.items():
-                log.commit("features", partition, Progress("0-1", entries))
+                log.commit("features", partition, Progress(str(entries - 1), entries))
 
     thread = threading.Thread(target=trade)
     thread.start()
@@ -102,8 +102,8 @@ def live_traffic(log: EventLog) -> Iterator[None]:
         thread.join()
 
 
-def test_an_import_waits_for_its_own_events_and_not_for_live_traffic(tmp_path: Path, settings: Settings) -> None:
-    loader, log = open_loader("generic", generic(tmp_path)), open_event_log(settings)
+def test_an_import_waits_for_its_own_events_and_not_for_live_traffic(tmp_path: Path, log_settings: Settings) -> None:
+    loader, log = open_loader("generic", generic(tmp_path)), open_event_log(log_settings)
     stop = StopRequest()
     too_late = threading.Timer(30, stop.ask)
     too_late.start()
