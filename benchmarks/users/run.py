@@ -43,7 +43,7 @@ def run(population: Population, seconds: float, display: Display, result: dict[s
         bench = _Bench(population, Path(name), children)
         section = display.section("fills the state")
         worker, _ = bench.start(section, "runs", population.first_events)
-        filled = bench.wait(worker, section, lambda moments: moments.steady > 0.0)
+        filled = bench.wait(worker, section, lambda moments: bool(moments.steady_pauses_ms))
         result.update(bench.filled(filled))
         section.done(f"{result['fill']['events_per_second']:,.0f} events/s")
 

@@ -44,6 +44,7 @@ def _note(what: str) -> None:
         _moments.rss_mb_opened = _process.memory_info().rss / 1e6
     elif what == "steady":
         _moments.rss_mb_steady = _process.memory_info().rss / 1e6
+    elif _moments.steady_pauses_ms and not _moments.state_keys:  # the first snapshot with all of the first events
         _moments.state_bytes = _gauge("liveshelf_stream_state_bytes")
         _moments.state_keys = _gauge("liveshelf_stream_state_keys")
     _moments.peak_rss_mb = peak_rss_mb()

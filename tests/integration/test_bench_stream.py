@@ -75,6 +75,7 @@ def test_bench_users_prints_sizes_pauses_and_recovery() -> None:
     result = bench("users", "--users", "300", "--seconds", "3", "--rate", "100")
     assert (result["users"], result["events"]) == (300, 600)
     assert result["state_keys"]["users"] == 300
+    assert result["state_bytes_per_user"]["encoded"] > 0
     assert result["state_bytes_per_user"]["on_disk"] > 0
     assert result["snapshot_pause_ms"]["at_100_events_per_second"]["epochs"] >= 2
     assert result["recovery_s"]["until_first_effect"] > 0
