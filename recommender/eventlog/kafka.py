@@ -96,7 +96,9 @@ class KafkaEventLog:
     def progress(self, partition: Partition, before: Progress, entries: Sequence[LogEntry]) -> Progress:
         """Return how far a reader has come; what Kafka skips by itself, such as marks of transactions, counts too."""
         reader = self._readers.get(partition)
-        passed = int(entries[-1].position) + 1 if entries else reader.passed if reader else 0
+        if reader is None:
+            return before
+        passed = reader.passed_with(int(entries[-1].position)) if entries else reader.passed
         return Progress(str(passed - 1), passed) if passed > before.entries else before
 
     def passed(self, partition: Partition, position: str) -> int:

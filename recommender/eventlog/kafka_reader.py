@@ -29,6 +29,8 @@ class PartitionReader:
         self._consumer = Consumer(self._config())
         self._next = _NOWHERE
         """Offset at which the consumer goes on."""
+        self._last = _NOWHERE
+        """Offset of the last entry that it gave out."""
         self._is_at_oldest = False
         self._known_end = 0
         self._is_cut_off = False
@@ -37,6 +39,10 @@ class PartitionReader:
     def passed(self) -> int:
         """Offset before which nothing is left to read, as far as this reader has come."""
         return max(0, self._next)
+
+    def passed_with(self, last: int) -> int:
+        """Offset before which nothing is left to read for someone whose last entry stands at an offset."""
+        return self._next if last == self._last else last + 1
 
     def note_end(self, end: int) -> None:
         """Take note that there are entries up to this offset."""
@@ -87,7 +93,8 @@ class PartitionReader:
                 self._next = _NOWHERE
                 raise self._explained(error)
         if entries:
-            self._next = int(entries[-1].position) + 1
+            self._last = int(entries[-1].position)
+            self._next = max(self._next, self._last + 1)
             self._is_at_oldest = self._is_cut_off = False
         return entries
 
