@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -99,11 +100,30 @@ def test_a_query_names_metrics_and_labels_that_exist(where: str, query: str, exp
 def test_prometheus_asks_the_services_at_their_ports() -> None:
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    targets = {job["job_name"]: job["static_configs"][0]["targets"][0] for job in config["scrape_configs"]}
-    assert targets["api"] == f"api:{services['api']['environment']['LIVESHELF_PORT']}"
-    assert targets["worker"] == "worker:3030"
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    port = services["api"]["environment"]["LIVESHELF_PORT"]
+    assert jobs["api"]["static_configs"][0]["targets"] == [f"api:{port}"]
+    assert services["prometheus"]["entrypoint"][2] in jobs["worker"]["file_sd_configs"][0]["files"]
     assert services["worker"]["environment"]["BYTEWAX_DATAFLOW_API_ENABLED"] == "1"
     assert all((PROMETHEUS / name).is_file() for name in config["rule_files"])
+
+
+@pytest.mark.parametrize(("workers", "ports"), [(None, ["3030"]), ("1", ["3030"]), ("3", ["3030", "3031", "3032"])])
+def test_prometheus_is_told_of_every_process_of_the_dataflow(
+    tmp_path: Path, workers: str | None, ports: list[str]
+) -> None:
+    command = ["sh", str(PROMETHEUS / "start.sh"), str(tmp_path / "workers.json"), "echo", "--config.file=x"]
+    env = {"PATH": os.environ["PATH"]} | ({"LIVESHELF_WORKERS": workers} if workers else {})
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
+    assert done.stdout == "--config.file=x\n"
+    told = json.loads((tmp_path / "workers.json").read_text())
+    assert told == [{"targets": [f"worker:{port}" for port in ports]}]
+
+
+def test_prometheus_accepts_its_files() -> None:
+    command = [tool("promtool"), "check", "config", str(PROMETHEUS / "prometheus.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alert_says_how_urgent_it_is_and_what_is_wrong() -> None:
