@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import bytewax.operators as op
@@ -60,9 +61,10 @@ def build(settings: Settings, source: Any, open_online: Callable[[], Online], hi
 
 gc.set_threshold(100_000, 50, 100)  # millions of long-lived states make frequent full collections slow
 _settings = Settings()
+_open_online = partial(OnlineWriter.of_process, _settings)
 flow = build(
     _settings,
-    EventLogSource(_settings, endless=not _settings.until_drained),
-    lambda: OnlineWriter.of_process(_settings),
+    EventLogSource(_settings, endless=not _settings.until_drained, prepare=_open_online),
+    _open_online,
     HistorySink(_settings),
 )

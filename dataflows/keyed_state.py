@@ -37,6 +37,10 @@ _DAY_S = 86_400
 _DAY = struct.Struct("<H")
 _FORGOTTEN = b""
 
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+    "PRAGMA wal_autocheckpoint=128; PRAGMA journal_size_limit=1000000;"  # there are many of these files
+)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS base (part INTEGER PRIMARY KEY, states BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS block (version INTEGER PRIMARY KEY, states BLOB NOT NULL);
@@ -93,7 +97,7 @@ class KeyedState(Generic[S]):
         self._touched: set[str] = set()
         self._dropped: set[str] = set()
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
+        self._database.executescript(_PRAGMAS + _TABLES)
         self._return_to(path, version)
         self._saved = self._load(version)
         self._saver = saver

@@ -26,7 +26,7 @@ from recommender.eventlog.belonging import require_same_log
 from recommender.settings import Settings
 
 CONSUMER = "features"
-_BATCH = 500
+_BATCH = 1_000
 _POLL = timedelta(milliseconds=20)
 _RETRY = timedelta(seconds=1)
 _GIVE_UP_AFTER_S = 60.0
@@ -128,13 +128,15 @@ class EventLogSource(FixedPartitionedSource):
     Args:
         settings: where the log is.
         endless: wait for more at the end of the log; otherwise the flow ends there.
+        prepare: called before anything is read, for what takes long to open.
 
     Raises:
         OtherEventLog: the data folder has read another log so far.
     """
 
-    def __init__(self, settings: Settings, *, endless: bool) -> None:
+    def __init__(self, settings: Settings, *, endless: bool, prepare: Callable[[], object] | None = None) -> None:
         self._settings = settings
+        self._prepare = prepare
         self._endless = endless
         self._log = open_event_log(settings)
         partitions = _patiently(self._log.partitions)
@@ -149,6 +151,8 @@ class EventLogSource(FixedPartitionedSource):
 
     def build_part(self, step_id: str, for_part: str, resume_state: tuple[str, int] | None) -> _PartitionSource:
         """Open a partition behind the last entry that a committed snapshot has covered."""
+        if self._prepare is not None:
+            self._prepare()
         partition = self._partitions[for_part]
         position = resume_state[0] if resume_state else ""
         # Counted anew, since what the log and the snapshot count from may differ after either was lost.

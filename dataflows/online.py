@@ -27,7 +27,9 @@ from recommender.settings import Settings
 from recommender.store import FeastFeatures
 
 _MOST_WAITING = 20_000
-"""Rows and letters that may wait; beyond them the flow does."""
+"""Rows that may wait; beyond them the flow does."""
+_LETTER_WEIGHT = 16
+"""How many rows a dead letter counts for, which can be as large as 16 KiB."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,8 +60,8 @@ class Waiting:
         self.letters: list[DeadLetter] = []
 
     def __len__(self) -> int:
-        """Return how much there is to write."""
-        return len(self.rows) + len(self.letters)
+        """Return how much there is to write, in rows."""
+        return len(self.rows) + _LETTER_WEIGHT * len(self.letters)
 
     def take(self, effects: Effects) -> None:
         """Take rows, the later in place of the earlier, and letters."""

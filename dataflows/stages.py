@@ -52,37 +52,47 @@ class CatalogueStage:
         return shards.items()
 
     def process(self, inputs: list[Effects], states: KeyedState[CatalogueState]) -> Effects:
-        """Return the new rows, and the shopper events with category, brand and price where these are known."""
+        """Return the new rows, and the shopper events with category, brand and price where these are known.
+
+        There is a row for each catalogue event, and one for each item that shoppers alone have told something of.
+        """
         made = Effects()
+        learned: dict[str, CatalogueState] = {}
         for effects in inputs:
             for change in effects.catalogue:
-                self._change(change, states, made)
+                if self._change(change, states, made):
+                    learned.pop(change.item_id, None)  # the row of the change has it all
             for event in effects.events:
                 if event.item_id:
-                    _meet(event, states, made)
+                    _meet(event, states, learned)
             made.events += effects.events
+        made.rows += [item_catalogue.row(item_id, state) for item_id, state in learned.items()]
         return made
 
-    def _change(self, change: AnyCatalogueEvent, states: KeyedState[CatalogueState], made: Effects) -> None:
+    def _change(self, change: AnyCatalogueEvent, states: KeyedState[CatalogueState], made: Effects) -> bool:
+        """Take a catalogue event; return whether it has made a row."""
         state = states.touch(change.item_id)
-        if item_catalogue.fold(state, change):
-            made.rows.append(item_catalogue.row(change.item_id, state))
-            if not isinstance(change, StockChange):
-                filed = "" if state.deleted else state.category
-                made.filings.append(ItemFiled(change.item_id, filed, change.time_us))
+        if not item_catalogue.fold(state, change):
+            return False
+        made.rows.append(item_catalogue.row(change.item_id, state))
+        if not isinstance(change, StockChange):
+            filed = "" if state.deleted else state.category
+            made.filings.append(ItemFiled(change.item_id, filed, change.time_us))
+        return True
 
 
-def _meet(event: Interaction, states: KeyedState[CatalogueState], made: Effects) -> None:
+def _meet(event: Interaction, states: KeyedState[CatalogueState], learned: dict[str, CatalogueState]) -> None:
     """Learn from an event about an item that the catalogue lacks; complete one about an item that it has."""
-    known = states.peek(event.item_id)
+    item_id = event.item_id
+    known = states.peek(item_id)
     if known is None or not known.described_us:
-        tells = not event.late and (event.category or event.brand or event.price_cents != UNKNOWN)
-        known = states.touch(event.item_id) if tells else known
-        if known is None:
-            return
-        if tells and item_catalogue.learn(known, event):
-            made.rows.append(item_catalogue.row(event.item_id, known))
-            return
+        if event.late or not (event.category or event.brand or event.price_cents != UNKNOWN):
+            if known is None:
+                return
+        else:
+            known = states.touch(item_id)
+            if item_catalogue.learn(known, event):
+                learned[item_id] = known
     event.category = event.category or known.category
     event.brand = event.brand or known.brand
     if event.price_cents == UNKNOWN and event.kind != "refund":

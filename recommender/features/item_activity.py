@@ -126,8 +126,9 @@ def file_under(state: ActivityState, item_id: str, category: str, time_us: int) 
 def row(item_id: str, state: ActivityState) -> ItemActivity:
     """Return the item's row as of its clock."""
     now_us = state.clock.feature_time_us
-    for panes in (state.views, state.carts, state.purchases):
-        tidy(panes, now_us)
+    tidy(state.views, now_us)
+    tidy(state.carts, now_us)
+    tidy(state.purchases, now_us)
     views, purchases = counts_at(state.views, now_us), counts_at(state.purchases, now_us)
     viewed, bought = state.viewed, state.bought
     return ItemActivity(

@@ -83,28 +83,26 @@ def fold(state: CatalogueState, event: AnyCatalogueEvent) -> bool:
 
 
 def learn(state: CatalogueState, event: Interaction) -> bool:
-    """Learn category, brand and price of an item that no catalogue event has described; return whether they changed.
+    """Learn category, brand and price, of which an event tells some; return False once the catalogue tells them.
 
     A shop that sends no catalogue, or sends it late, still has categories. Each of the three is that of the latest
-    event which has one, of several at one instant the largest, so the order of arrival does not matter.
+    event which has one, of several at one instant the largest, so the order of arrival does not matter. For the same
+    reason the clock moves on with every event that tells one, though it be known: which of two shoppers' events comes
+    first, and so is the one that changes something, is chance.
     """
     if state.described_us or event.kind == "refund":
         return False
+    state.clock.see(event.time_us)
     time_us, learned = event.time_us, state.learned
     news = (
         max(learned[0], (time_us, event.category)) if event.category else learned[0],
         max(learned[1], (time_us, event.brand)) if event.brand else learned[1],
         max(learned[2], (time_us, event.price_cents, event.currency)) if event.price_cents != UNKNOWN else learned[2],
     )
-    if news == learned:
-        return False
-    state.learned = news
-    known = (state.category, state.brand, state.price_cents, state.currency)
-    state.category, state.brand = news[0][1], news[1][1]
-    _, state.price_cents, state.currency = news[2]
-    if (state.category, state.brand, state.price_cents, state.currency) == known:
-        return False
-    state.clock.see(time_us)
+    if news != learned:
+        state.learned = news
+        state.category, state.brand = news[0][1], news[1][1]
+        _, state.price_cents, state.currency = news[2]
     return True
 
 

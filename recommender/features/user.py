@@ -154,8 +154,9 @@ def row(user_id: str, state: UserState) -> UserFeatures:
     now_us = state.clock.feature_time_us
     tidy(state.views, now_us)
     tidy(state.carts, now_us)
-    bought, brands = state.bought or _NOTHING, state.brands
-    value, orders = bought.money.get(bought.currency[1], (0, 0))
+    brands, prices = state.brands, state.prices
+    bought = state.bought or _NOTHING
+    value, orders = bought.money.get(bought.currency[1], (0, 0)) if bought.money else (0, 0)
     return UserFeatures(
         user_id,
         now_us,
@@ -169,7 +170,7 @@ def row(user_id: str, state: UserState) -> UserFeatures:
         bought.last_us // 1000,
         value / orders if orders else 0.0,
         bought.currency[1],
-        state.prices.mean_cents if state.prices else 0.0,
+        prices.mean_cents if prices else 0.0,
         *state.categories.top(TOP, now_us, AFFINITY_HALF_LIFE_US),
         *(brands.top(TOP, now_us, AFFINITY_HALF_LIFE_US) if brands else ([], [])),
         packed_panes(now_us, (state.views, state.carts), bought.lines.panes),

@@ -53,6 +53,10 @@ def counts_at(panes: Panes, now_us: int) -> tuple[int, int, int]:
         return _NONE
     now = now_us // PANE_US  # the borders inline, as this is asked for every row
     after_5m = now - _PANES_5M + 1
+    if len(panes) == 1:  # most shoppers and items of a moment have but one
+        ((pane, count),) = panes.items()
+        if pane >= after_5m:
+            return count, count, count
     after_1h = (now // _MINUTE - _MINUTES_1H + 1) * _MINUTE
     after_24h = (now // _QUARTER - _QUARTERS_24H + 1) * _QUARTER
     in_5m = in_1h = in_24h = 0
@@ -69,11 +73,15 @@ def counts_at(panes: Panes, now_us: int) -> tuple[int, int, int]:
 def together(panes: Panes, now_us: int) -> Panes:
     """Return what the windows hold as of ``now_us`` in as few panes as give every later count, the oldest first.
 
+    It may be ``panes`` itself.
+
     What is older than 5 minutes is only asked for by whole minutes, what is older than 1 hour by quarters of an hour.
     A wider pane is named by the first of 10 s in it.
     """
     now = now_us // PANE_US
     after_5m = now - _PANES_5M + 1
+    if len(panes) == 1 and next(iter(panes)) >= after_5m:
+        return panes
     after_1h = (now // _MINUTE - _MINUTES_1H + 1) * _MINUTE
     after_24h = (now // _QUARTER - _QUARTERS_24H + 1) * _QUARTER
     put: Panes = {}
