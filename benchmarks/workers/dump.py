@@ -85,7 +85,7 @@ def dump(settings: Settings) -> Dump:
             some = keys[start : start + _AT_ONCE]
             for key, row in zip(some, features.read(row_type, some), strict=True):
                 if row is not None:
-                    held[key] = [row.feature_time_us, *(getattr(row, name) for name in names[row_type.view])]
+                    held[key] = [row.time_us, *(getattr(row, name) for name in names[row_type.view])]
     features.close()
     events = sorted(_events(Installation(settings.data_dir)), key=lambda event: (event[0], event[-2]))
     return Dump(
