@@ -12,7 +12,7 @@ from recommender.deadletters import DeadLetter
 from recommender.events import AnyCatalogueEvent
 from recommender.features import FeatureRow, Interaction
 from recommender.features.item_activity import CategoryEntry
-from recommender.features.session import Pair
+from recommender.features.pairs import Pair
 
 
 class ItemFiled(msgspec.Struct, gc=False):

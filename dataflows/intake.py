@@ -1,4 +1,4 @@
-"""The first step of the feature flow: reads events from their payloads, drops repeated ones and marks late ones.
+"""The first step of the feature flow: reads events, drops repeated ones, marks late ones, and pairs items.
 
 It is keyed by the partition of the event log, so it sees the events of each shopper in the order of the log, whatever
 the number of workers.
@@ -15,18 +15,21 @@ from dataflows.log_source import Arrival
 from dataflows.sharding import Retention
 from recommender.deadletters import dead_letter
 from recommender.events import InvalidEvent
-from recommender.features import Interaction, intake
+from recommender.features import Interaction, intake, pairs
 from recommender.features.interaction import read_interaction
+from recommender.features.pairs import Trail
 from recommender.settings import Settings
 
 _SEPARATOR = "\n"  # in no id
 
 
 class IntakeState(msgspec.Struct, array_like=True, gc=False):
-    """What is remembered of a shopper's session to judge its next event."""
+    """What is remembered of a shopper's session to judge its next event, and to pair it with those before."""
 
     latest_us: int = 0
     seen: dict[int, int] = {}
+    views: Trail = []
+    purchases: Trail = []
 
 
 class IntakeStage:
@@ -63,7 +66,7 @@ class IntakeStage:
         return made
 
     def _counts(self, event: Interaction, states: KeyedState[IntakeState]) -> bool:
-        """Tell whether the event is here for the first time, and mark it if it is late."""
+        """Tell whether the event is here for the first time; mark it if it is late, else pair it."""
         state = states.touch(f"{event.user_id}{_SEPARATOR}{event.session_id}")
         if intake.is_repeated(state.seen, event):
             metrics.DUPLICATES.inc()
@@ -71,6 +74,10 @@ class IntakeStage:
         if intake.is_late(state.latest_us, event):
             metrics.LATE.inc()
             event.late = True
-        elif event.time_us > state.latest_us:
-            state.latest_us = event.time_us
+            return True
+        state.latest_us = max(state.latest_us, event.time_us)
+        if event.kind == "view":
+            event.pairs = pairs.meet(state.views, event)
+        elif event.kind == "purchase":
+            event.pairs = pairs.meet(state.purchases, event)
         return True

@@ -100,7 +100,7 @@ def _meet(event: Interaction, states: KeyedState[CatalogueState], learned: dict[
 
 
 class SessionStage:
-    """Keyed by session: keeps what a visit has been about, and pairs the items met in it."""
+    """Keyed by session: keeps what a visit has been about."""
 
     name = "sessions"
     state_type = SessionState
@@ -132,9 +132,12 @@ class SessionStage:
         for event in events:
             if event.late:
                 continue
+            if event.pairs:
+                pairs += event.pairs
+                event.pairs = []
             session_id = event.session_id
             state = states.touch(session_id)
-            pairs += session.fold(state, event)
+            session.fold(state, event)
             rows.append(session.row(session_id, state))
         return made
 

@@ -10,7 +10,8 @@ from recommender.features import ROW_TYPES, Column, FeatureRow, implicit_session
 from recommender.features.ageing import CART_LIFE_US, COUNTED
 from recommender.features.intake import ALLOWED_LATENESS_US, REMEMBERED_EVENTS
 from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US, TREND_HALF_LIFE_US
-from recommender.features.session import LOOKS, NEIGHBOUR_SPAN_US, NEIGHBOURS_EACH_SIDE, VISIT_GAP_US
+from recommender.features.pairs import NEIGHBOUR_SPAN_US, NEIGHBOURS_EACH_SIDE
+from recommender.features.session import LOOKS, VISIT_GAP_US
 from recommender.features.user import AFFINITY_HALF_LIFE_US, INTEREST
 from recommender.features.windows import SECOND_US, WINDOW_1H, WINDOW_5M, WINDOW_24H, WINDOW_30D
 

@@ -20,6 +20,7 @@ from recommender.events import (
 )
 from recommender.events.fast import read_quickly
 from recommender.events.fields import IMPLICIT_SESSION_PREFIX
+from recommender.features.pairs import Pair
 
 _FUTURE_LIMIT_US = FUTURE_LIMIT // MICROSECOND
 _ITEM_KINDS = frozenset(
@@ -50,6 +51,8 @@ class Interaction(msgspec.Struct, gc=False):
     late: bool = False
     number: int = 0
     """Place among the entries of its partition of the event log."""
+    pairs: list[Pair] = []
+    """What it makes with events before it, until these are on their way to their items."""
 
     @property
     def digest(self) -> int:

@@ -11,9 +11,9 @@ from recommender.events import category_levels
 from recommender.features.clock import EntityClock
 from recommender.features.decay import DecayedSum, DecayedSums
 from recommender.features.interaction import Interaction
+from recommender.features.pairs import Pair
 from recommender.features.panes import PackedPanes, packed_panes
 from recommender.features.row import FeatureRow, TimeUs, count
-from recommender.features.session import Pair
 from recommender.features.user import INTEREST, Score
 from recommender.features.windows import SECOND_US, Panes, count_in, counts_at, tidy
 

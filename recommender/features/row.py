@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import Enum
+from operator import attrgetter
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -63,14 +64,17 @@ class FeatureRow(msgspec.Struct):
     @property
     def key(self) -> str:
         """The entity's id."""
-        value: str = getattr(self, self.entity)
-        return value
+        raise NotImplementedError
 
     @property
     def time_us(self) -> int:
         """The row's feature time [us since 1970 UTC]."""
-        value: int = getattr(self, "feature_time_us")  # noqa: B009 - each subclass declares it
-        return value
+        raise NotImplementedError
+
+    def __init_subclass__(cls) -> None:
+        """Make ``key`` and ``time_us`` read the fields: without Python code, as they are asked for each row."""
+        cls.key = property(attrgetter(cls.entity))  # type: ignore[assignment, method-assign]
+        cls.time_us = property(attrgetter("feature_time_us"))  # type: ignore[assignment, method-assign]
 
     @classmethod
     def columns(cls) -> tuple[Column, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect, insort
+from bisect import insort
 from datetime import timedelta
 from typing import Annotated, ClassVar
 
@@ -19,10 +19,6 @@ RECENT_ITEMS = 20
 RECENT_QUERIES = 5
 CART_ITEMS = 50
 KEPT_VISITS = 8
-TRAIL_LENGTH = 40
-NEIGHBOUR_SPAN_US = 60 * 60 * SECOND_US
-NEIGHBOURS_EACH_SIDE = {"view": 5, "purchase": 10}
-"""How many events of the same kind before it an event is paired with."""
 LOOKS = frozenset({"view", "click", "add_to_cart", "add_to_wishlist", "purchase"})
 """Kinds that show interest in an item."""
 CART_KINDS = frozenset({"add_to_cart", "remove_from_cart", "purchase"})
@@ -95,25 +91,13 @@ class SessionState(msgspec.Struct, array_like=True, gc=False):
     """When it was last looked at, item, time of the latest event with a category, that category."""
     queries: list[tuple[int, str]] = []
     cart: dict[str, tuple[int, bool]] = {}
-    views: list[tuple[int, str, str]] = []
-    purchases: list[tuple[int, str, str]] = []
     user: tuple[int, str] = (0, "")
     device: tuple[int, str] = (0, "")
     country: tuple[int, str] = (0, "")
 
 
-class Pair(msgspec.Struct, gc=False):
-    """Two items met in one session; ``weight`` is -1 to take back what an event out of order has parted."""
-
-    item_id: str
-    other_id: str
-    kind: str
-    time_us: int
-    weight: int
-
-
-def fold(state: SessionState, event: Interaction) -> list[Pair]:
-    """Take an event, neither repeated nor late, into the state; return the item pairs that it makes."""
+def fold(state: SessionState, event: Interaction) -> None:
+    """Take an event, neither repeated nor late, into the state."""
     time_us, kind = event.time_us, event.kind
     state.clock.see(time_us)
     _visit(state, event)
@@ -126,16 +110,11 @@ def fold(state: SessionState, event: Interaction) -> list[Pair]:
     if event.query:
         _search(state.queries, event.query, time_us)
     if not event.item_id:
-        return []
+        return
     if kind in LOOKS:
         _look(state.items, event)
-    if kind == "view":
-        return _pairs(state.views, event)
     if kind in CART_KINDS:
         _cart(state, event)
-        if kind == "purchase":
-            return _pairs(state.purchases, event)
-    return []
 
 
 def row(session_id: str, state: SessionState) -> SessionFeatures:
@@ -239,50 +218,3 @@ def _cart(state: SessionState, event: Interaction) -> None:
     if len(state.cart) > 2 * CART_ITEMS:
         newest = sorted(state.cart.items(), key=lambda pair: pair[1], reverse=True)
         state.cart = dict(newest[:CART_ITEMS])
-
-
-def _pairs(trail: list[tuple[int, str, str]], event: Interaction) -> list[Pair]:
-    """Pair the event with its neighbours in the trail, and part those it has come between.
-
-    In a session's events of one kind, in order of (event time, event id), each is paired with the ``reach`` before
-    it that are at most an hour older and about another item. An event out of order moves two others apart.
-    """
-    kind, reach = event.kind, NEIGHBOURS_EACH_SIDE[event.kind]
-    entry = (event.time_us, event.event_id, event.item_id)
-    if not trail:
-        trail.append(entry)
-        return []
-    made: list[Pair] = []
-    if entry > trail[-1]:
-        for older in trail[-reach:]:
-            _both_ways(made, older, entry, kind, 1)
-        trail.append(entry)
-    else:
-        _squeeze_in(made, trail, entry, kind, reach)
-    if len(trail) > TRAIL_LENGTH:
-        del trail[0]
-    return made
-
-
-def _squeeze_in(
-    made: list[Pair], trail: list[tuple[int, str, str]], entry: tuple[int, str, str], kind: str, reach: int
-) -> None:
-    at = bisect(trail, entry)
-    trail.insert(at, entry)
-    for older in trail[max(0, at - reach) : at]:
-        _both_ways(made, older, entry, kind, 1)
-    for newer in trail[at + 1 : at + 1 + reach]:
-        _both_ways(made, entry, newer, kind, 1)
-    for distance in range(1, reach + 1):
-        # Before this event came, trail[at - distance] and trail[at - distance + reach + 1] were `reach` apart.
-        left, right = at - distance, at - distance + reach + 1
-        if left >= 0 and at < right < len(trail):
-            _both_ways(made, trail[left], trail[right], kind, -1)
-
-
-def _both_ways(
-    made: list[Pair], older: tuple[int, str, str], newer: tuple[int, str, str], kind: str, weight: int
-) -> None:
-    if older[2] != newer[2] and newer[0] - older[0] <= NEIGHBOUR_SPAN_US:
-        made.append(Pair(older[2], newer[2], kind, newer[0], weight))
-        made.append(Pair(newer[2], older[2], kind, newer[0], weight))

@@ -23,6 +23,7 @@ from recommender.features import (
 from recommender.features.category import CategoryState
 from recommender.features.item_activity import ActivityState
 from recommender.features.item_catalogue import CatalogueState
+from recommender.features.pairs import NEIGHBOURS_EACH_SIDE, Trail, meet
 from recommender.features.session import SessionState
 from recommender.features.user import UserState
 from recommender.history import HistoryWriter, part_files
@@ -60,6 +61,7 @@ def events() -> list[AnyEvent]:
 def write_history(history_dir: Path) -> None:
     """Fold the events, and write the rows and the events in two parts."""
     writer = HistoryWriter(history_dir, "0", 0)
+    trails: dict[tuple[str, str], Trail] = {}
     sessions: dict[str, SessionState] = {}
     users: dict[str, UserState] = {}
     items: dict[str, ActivityState] = {}
@@ -74,6 +76,8 @@ def write_history(history_dir: Path) -> None:
         else:
             flat = interaction(event, payload=encode_event(event), ingested_us=event.time_us + 250_000)
             writer.add_event(flat)
+            if flat.kind in NEIGHBOURS_EACH_SIDE:
+                flat.pairs = meet(trails.setdefault((flat.session_id, flat.kind), []), flat)
             rows += _rows(flat, sessions, users, items, categories)
         for row in rows:
             writer.add_row(row)
@@ -90,14 +94,14 @@ def _rows(
     categories: dict[str, CategoryState],
 ) -> list[FeatureRow]:
     state = sessions.setdefault(event.session_id, SessionState())
-    pairs = session.fold(state, event)
+    session.fold(state, event)
     rows: list[FeatureRow] = [session.row(event.session_id, state)]
     if event.user_id:
         shopper = users.setdefault(event.user_id, UserState())
         user.fold(shopper, event)
         rows.append(user.row(event.user_id, shopper))
-    changed = {pair.item_id for pair in pairs}
-    for pair in pairs:
+    changed = {pair.item_id for pair in event.pairs}
+    for pair in event.pairs:
         item_activity.fold_pair(items.setdefault(pair.item_id, ActivityState()), pair)
     if event.item_id and event.kind in item_activity.ACTIVITY_KINDS:
         item = items.setdefault(event.item_id, ActivityState())

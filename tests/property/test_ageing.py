@@ -22,7 +22,8 @@ from recommender.features import (
     user,
 )
 from recommender.features.item_activity import ActivityState
-from recommender.features.session import Pair, SessionState
+from recommender.features.pairs import Pair
+from recommender.features.session import SessionState
 from recommender.features.user import INTEREST, UserState
 
 SECOND = 1_000_000

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.features import Interaction, session, user
-from recommender.features.session import NEIGHBOUR_SPAN_US, NEIGHBOURS_EACH_SIDE, SessionState
+from recommender.features.pairs import NEIGHBOUR_SPAN_US, NEIGHBOURS_EACH_SIDE, Trail, meet
+from recommender.features.session import SessionState
 from recommender.features.user import UserState
 
 START = 1_700_000_000_000_000
@@ -47,8 +48,10 @@ def histories(draw: st.DrawFn) -> list[Interaction]:
 def folded(events: list[Interaction]) -> tuple[dict[str, object], dict[str, object], Counter[tuple[str, str, str]]]:
     session_state, user_state = SessionState(), UserState()
     pairs: Counter[tuple[str, str, str]] = Counter()
+    trails: dict[str, Trail] = {kind: [] for kind in NEIGHBOURS_EACH_SIDE}
     for event in events:
-        for pair in session.fold(session_state, event):
+        session.fold(session_state, event)
+        for pair in meet(trails[event.kind], event) if event.kind in trails else ():
             pairs[pair.kind, pair.item_id, pair.other_id] += pair.weight
         user.fold(user_state, event)
     rows = msgspec.to_builtins(session.row("s1", session_state)), msgspec.to_builtins(user.row("u1", user_state))
