@@ -23,28 +23,32 @@ from recommender.store.newer import Call
 _MICROSECONDS = 1_000_000
 _DOUBLE = struct.Struct("<d").pack
 _LENGTH = struct.Struct("<I").pack
-_SMALL = [bytes([number]) for number in range(128)]
 _NEGATIVE = 1 << 64
+_STEP = 1 << 14
+_LAST = [bytes([number]) if number < 128 else bytes([number & 127 | 128, number >> 7]) for number in range(_STEP)]
+"""Numbers of up to 14 bits as varints."""
+_MORE = [bytes([number & 127 | 128, number >> 7 | 128]) for number in range(_STEP)]
+"""The same where more bits follow."""
 
 
 def _varint(number: int) -> bytes:
-    if 0 <= number < 128:
-        return _SMALL[number]
+    if 0 <= number < _STEP:
+        return _LAST[number]
     if number < 0:
         number += _NEGATIVE
-    groups = bytearray()
-    while number > 127:
-        groups.append(number & 127 | 128)
-        number >>= 7
-    groups.append(number)
-    return bytes(groups)
+    written = _MORE[number % _STEP]
+    number //= _STEP
+    while number >= _STEP:
+        written += _MORE[number % _STEP]
+        number //= _STEP
+    return written + _LAST[number]
 
 
 def _block(tag: bytes, content: bytes) -> bytes:
     return tag + _varint(len(content)) + content
 
 
-_SMALL_INTS = [b"\x20" + small for small in _SMALL]
+_SMALL_INTS = [b"\x20" + small for small in _LAST[:128]]
 
 
 def _int(value: int) -> bytes:
@@ -102,10 +106,12 @@ class WireFormat:
         text = _LENGTH(ValueType.STRING.value)
         self._before_id = _LENGTH(1) + text + _LENGTH(len(entity)) + entity + text
         self._after_id = config.project.encode()
-        self._stamp = f"_ts:{view}".encode()
         columns = row_type.columns()
         self._values = attrgetter(*(column.name for column in columns))
-        self._fields = [(_mmh3(f"{view}:{column.name}"), _ENCODERS[column.type]) for column in columns]
+        self._encoders = [_ENCODERS[column.type] for column in columns]
+        self._template: list[bytes] = [f"_ts:{view}".encode(), b""]
+        for column in columns:
+            self._template += (_mmh3(f"{view}:{column.name}"), b"")
 
     def call(self, row: FeatureRow) -> Call:
         """Return a row as it goes to ``WRITE_IF_NEWER``."""
@@ -114,8 +120,7 @@ class WireFormat:
         stamp = b"\x08" + _varint(seconds) if seconds else b""
         if microseconds:
             stamp += b"\x10" + _varint(microseconds * 1_000)
-        arguments = [self._stamp, stamp]
-        for (field, encoder), value in zip(self._fields, self._values(row), strict=True):
-            arguments.append(field)
-            arguments.append(encoder(value))
+        arguments = self._template.copy()
+        arguments[1] = stamp
+        arguments[3::2] = [encode(value) for encode, value in zip(self._encoders, self._values(row), strict=True)]
         return self._before_id + _LENGTH(len(key)) + key + self._after_id, arguments
