@@ -271,3 +271,12 @@ def test_requests_of_one_process_read_at_the_same_time(features: FeastFeatures) 
         return await asyncio.gather(*(features.read_shopper(None, key) for key in ids))
 
     assert [found.sessions[0].session_id for found in asyncio.run(all_at_once())] == ids
+
+
+def test_rows_that_are_forgotten_are_gone_and_a_later_one_is_written_whatever_its_time(features: FeastFeatures) -> None:
+    gone, kept = fresh_key(), fresh_key()
+    features.write([session(gone, NOON_US), session(kept, NOON_US)])
+    features.forget([(SessionFeatures.view, gone), (SessionFeatures.view, "never there")])
+    assert features.read(SessionFeatures, [gone, kept]) == [None, session(kept, NOON_US)]
+    features.write([session(gone, NOON_US - 1)])
+    assert features.read(SessionFeatures, [gone]) == [session(gone, NOON_US - 1)]

@@ -75,3 +75,92 @@ def test_a_state_of_another_layout_is_refused_by_name(tmp_path: Path) -> None:
     states.close()
     with pytest.raises(LostState, match="was saved by a version of Liveshelf whose OtherTally differs"):
         KeyedState(tmp_path / "shard.sqlite3", OtherTally, version)
+
+
+DAY = 86_400.0
+
+
+class Clock:
+    """Tells the time it is told."""
+
+    def __init__(self) -> None:
+        self.now = 20_000 * DAY
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def forgotten(states: KeyedState[Tally], days: int) -> list[str]:
+    return sorted(states.forget_idle(lambda key: days if key.startswith("known") else 3))
+
+
+def test_idle_keys_are_forgotten_after_their_days_and_leave_nothing_behind(tmp_path: Path) -> None:
+    path, clock = tmp_path / "step" / "00.sqlite3", Clock()
+    states = KeyedState(path, Tally, 0, clock)
+    for key in ("known", "passing", "lively"):
+        states.touch(key).total = 1
+    states.snapshot()
+    gone: list[str] = []
+    for _ in range(8):
+        clock.now += DAY
+        gone += forgotten(states, days=6)
+        states.touch("lively").total += 1
+        version = states.snapshot()
+        assert ("passing" in gone, "known" in gone) == (states.peek("passing") is None, states.peek("known") is None)
+    assert gone == ["passing", "known"]
+    states.close()
+
+    again = KeyedState(path, Tally, version, clock)
+    assert len(again) == 1
+    assert again.peek("known") is None
+    assert again.touch("known").total == 0
+    again.close()
+
+
+def test_a_key_that_comes_back_when_it_was_just_forgotten_begins_anew(tmp_path: Path) -> None:
+    path, clock = tmp_path / "step" / "00.sqlite3", Clock()
+    states = KeyedState(path, Tally, 0, clock)
+    states.touch("passing").total = 5
+    states.snapshot()
+    clock.now += 10 * DAY
+    assert forgotten(states, days=6) == ["passing"]
+    assert forgotten(states, days=6) == []  # looked for once a day
+    states.touch("passing").total += 1
+    version = states.snapshot()
+    states.close()
+    again = KeyedState(path, Tally, version, clock)
+    assert again.touch("passing").total == 1
+    again.close()
+
+
+def test_what_was_forgotten_is_there_again_after_a_return_to_before(tmp_path: Path) -> None:
+    path, clock = tmp_path / "step" / "00.sqlite3", Clock()
+    states = KeyedState(path, Tally, 0, clock)
+    states.touch("passing").total = 5
+    before = states.snapshot()
+    clock.now += 10 * DAY
+    assert forgotten(states, days=6) == ["passing"]
+    states.snapshot()
+    states.close()
+    again = KeyedState(path, Tally, before, clock)
+    assert again.touch("passing").total == 5
+    again.close()
+
+
+def test_many_keys_over_many_snapshots_survive_merging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataflows.keyed_state._MERGED_BYTES", 500)
+    path, clock = tmp_path / "step" / "00.sqlite3", Clock()
+    states = KeyedState(path, Tally, 0, clock)
+    totals: dict[str, int] = {}
+    versions: list[tuple[int, dict[str, int]]] = []
+    for step in range(200):
+        for number in range(step % 7, 40, 7):
+            states.touch(f"key{number}").total += step
+            totals[f"key{number}"] = totals.get(f"key{number}", 0) + step
+        versions.append((states.snapshot(), dict(totals)))
+    states.close()
+    version, expected = versions[-5]
+    again = KeyedState(path, Tally, version, clock)
+    assert {key: state.total for key in expected if (state := again.peek(key))} == expected
+    assert len(again) == len(expected)
+    again.close()
