@@ -209,12 +209,22 @@ def _show_workers(console: Console, result: dict[str, Any]) -> None:
     for workers, found in result["workers"].items():
         cpu, redis_cpu = (1e6 * found[name] / result["events"] for name in ("cpu_s", "redis_cpu_s"))
         differing = found.get(f"differences_from_{first}")
-        verdict = "" if differing is None else f"identical to {first}'s" if found["identical"] else "differ"
+        verdict = _verdict(differing, first) if differing else ""
         figures = [f"{found['events_per_second']:,.0f}", f"{cpu:,.1f}", f"{redis_cpu:,.1f}"]
         table.add_row(workers, *figures, f"{found['peak_rss_mb']:,.0f}", verdict)
         for line in differing["shown"] if differing else ():
             console.print(f"  {workers} workers: {line}", markup=False, overflow="fold")
     console.print(table)
+
+
+def _verdict(differing: dict[str, Any], first: str) -> str:
+    if differing["identical"]:
+        return f"identical to {first}'s"
+    if differing["equal"]:
+        return (
+            f"{first}'s; in {differing['rounding_only']:,} of {differing['rows']:,} rows scores differ in last digits"
+        )
+    return f"differ from {first}'s"
 
 
 def _words(value: Any) -> str:

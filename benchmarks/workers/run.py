@@ -67,7 +67,7 @@ def run(options: Options, display: Display, result: dict[str, Any]) -> None:
                 section.say(f"compares with {options.workers[0]}")
                 found = compare(first, held)
                 measured[f"differences_from_{options.workers[0]}"] = msgspec.to_builtins(found)
-                measured["identical"] = found.identical
+                measured["equal"], measured["identical"] = found.equal, found.identical
             measured["rows"] = {view: len(rows) for view, rows in held.rows.items()}
             measured["events_in_history"] = len(held.events)
             result["workers"][str(workers)] = measured

@@ -33,14 +33,14 @@ def test_equal_installations_are_identical() -> None:
 )
 def test_every_column_and_the_feature_time_are_compared(changed: dict[str, Any], column: str) -> None:
     found = compare(dump(), dump(**changed))
-    assert not found.identical
+    assert not found.equal
     assert (found.columns, found.rounding_only) == ({column: 1}, 0)
     assert found.shown
 
 
 def test_a_difference_in_the_last_digit_is_one_and_is_told_apart() -> None:
     found = compare(dump(), dump(score=0.1 + 1e-16))
-    assert (found.identical, found.rounding_only) == (False, 1)
+    assert (found.identical, found.equal, found.rounding_only) == (False, True, 1)
 
 
 def test_rows_of_one_side_alone_are_differences() -> None:
@@ -58,7 +58,7 @@ def test_events_lost_doubled_and_changed_are_counted() -> None:
         (found.events_lost, found.events_added) for found in (compare(dump(), d) for d in (doubled, changed, lost))
     ]
     assert counts == [(0, 1), (1, 1), (1, 0)]
-    assert not compare(dump(), doubled).identical
+    assert not compare(dump(), doubled).equal
 
 
 def test_the_entity_is_read_from_a_key_as_feast_makes_it() -> None:
