@@ -55,7 +55,8 @@ def _definitions() -> str:
 - **Visits** are the runs of a session's events without a gap of more than {_span(VISIT_GAP_US)}. An item is looked at
   by {", ".join(sorted(LOOKS))}.
   A cart holds the items whose latest of add_to_cart, remove_from_cart and purchase is an add_to_cart.
-- **Neighbours.** In a session's views, in order of (event time, event id), each is paired with the {views} before it,
+- **Neighbours.** In the views of one shopper in a session, in order of (event time, event id), each is paired with the
+  {views} before it,
   those that are at most {_span(NEIGHBOUR_SPAN_US)} older and of another item. A pair has weight 1, dated by its later
   event, and counts for both items. The same for purchases, with {purchases}.
 - **Orders** are told apart by `order_id`. Money sums quantity times price over the priced lines of one currency.
