@@ -91,8 +91,11 @@ class Recount:
 
     def shopper_time_us(self, user: str) -> int:
         """The feature time that the rows of a user and of the user's session must have."""
-        mine = self._of_user[user]
-        return mine[-1].t * 1_000_000 + len(mine)
+        return _time_us(self._of_user[user])
+
+    def catalogue_time_us(self, item: str) -> int:
+        """The feature time that an item's catalogue row must have: each event tells its category."""
+        return _time_us(self._of_item[item])
 
     def user(self, user: str, now: float) -> dict[str, Any]:
         mine = self._of_user[user]
@@ -172,6 +175,10 @@ class Recount:
 
     def _trend(self, item: str, now: float) -> float:
         return float(sum(WEIGHTS[seen.kind] * 2.0 ** ((seen.t - now) / (6 * HOUR)) for seen in self._of_item[item]))
+
+
+def _time_us(mine: Sequence[Seen]) -> int:
+    return mine[-1].t * 1_000_000 + len(mine)
 
 
 def _by(events: Iterable[Seen], column: str) -> dict[str, list[Seen]]:
@@ -304,6 +311,11 @@ def _compare(
         "item_activity": (items, recount.item_activity),
         "category": (categories, recount.category),
     }
+    times = {
+        "user": recount.shopper_time_us,
+        "session": recount.shopper_time_us,
+        "item_catalogue": recount.catalogue_time_us,
+    }
     compared, found = 0, []
     for row_type in ROW_TYPES:
         keys, count = work[row_type.view]
@@ -315,10 +327,9 @@ def _compare(
             found += differences(row, count(key, row.feature_time_us / 1e6))
             later_us = row.feature_time_us + LATER_S[compared % len(LATER_S)] * 1_000_000
             found += [f"{later_us}: {each}" for each in differences(aged(row, later_us), count(key, later_us / 1e6))]
-            if row_type.view in ("user", "session"):
-                wanted = recount.shopper_time_us(key.removeprefix("user:"))
-                if row.feature_time_us != wanted:
-                    found.append(f"{row.view} {key} feature_time_us: {row.feature_time_us}, recount {wanted}")
+            wanted = times[row_type.view](key.removeprefix("user:")) if row_type.view in times else row.feature_time_us
+            if row.feature_time_us != wanted:
+                found.append(f"{row.view} {key} feature_time_us: {row.feature_time_us}, recount {wanted}")
     return compared, found
 
 
