@@ -9,7 +9,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.features import Interaction, session, user
+from recommender.features import Interaction, ItemCatalogue, item_catalogue, session, user
+from recommender.features.item_catalogue import CatalogueState
 from recommender.features.pairs import NEIGHBOUR_SPAN_US, NEIGHBOURS_EACH_SIDE, Trail, meet
 from recommender.features.session import SessionState
 from recommender.features.user import UserState
@@ -123,3 +124,16 @@ def test_the_largest_values_that_an_event_may_hold_can_be_saved_however_often_th
         user.fold(state, event)
     saved = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=UserState)
     assert user.row("u1", saved) == user.row("u1", state)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["c1", "c2"])), min_size=1), st.randoms())
+def test_what_shoppers_tell_of_an_item_has_the_same_row_and_feature_time_after_any_order_of_arrival(
+    told: list[tuple[int, str]], chance: random.Random
+) -> None:
+    def learned(order: list[tuple[int, str]]) -> ItemCatalogue:
+        state = CatalogueState()
+        for number, (offset, category) in enumerate(order):
+            item_catalogue.learn(state, Interaction(f"e{number}", "view", START + offset, "s1", "", "i1", category))
+        return item_catalogue.row("i1", state)
+
+    assert learned(chance.sample(told, len(told))) == learned(told)
