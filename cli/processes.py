@@ -73,7 +73,8 @@ def service_processes(settings: Settings, redis_url: str, *, embedded: bool) -> 
         ProcessSpec(
             DATAFLOW, flow, env, after, ready=partial(_saves_progress, installation), stop_signal=signal.SIGINT
         ),
-        ProcessSpec(API, python("-m", "api"), env, after, ready=ready_check(settings)),
+        # It is ready once it holds all items, of which a shop can have many.
+        ProcessSpec(API, python("-m", "api"), env, after, ready=ready_check(settings), ready_limit_s=900.0),
     ]
 
 
