@@ -80,6 +80,7 @@ class _ShardLogic(StatefulBatchLogic, Generic[S]):
         forgotten = self._forget(states, self._stage.retention) if self._stage.retention else []
         effects = self._stage.process([inputs for _, inputs in values], states)
         effects.forgotten = forgotten
+        states.end_batch()
         return [effects], StatefulBatchLogic.RETAIN
 
     def _forget(self, states: KeyedState[S], retention: Retention) -> list[Forgotten]:
