@@ -15,7 +15,7 @@ from recommender.features.pairs import Pair
 from recommender.features.panes import PackedPanes, packed_panes
 from recommender.features.row import FeatureRow, TimeUs, count
 from recommender.features.user import INTEREST, Score
-from recommender.features.windows import SECOND_US, Panes, count_in, counts_at, tidy
+from recommender.features.windows import SECOND_US, Panes, count_in, counts_at
 
 TREND_HALF_LIFE_US = 6 * 3_600 * SECOND_US
 NEIGHBOUR_HALF_LIFE_US = 14 * 86_400 * SECOND_US
@@ -126,9 +126,6 @@ def file_under(state: ActivityState, item_id: str, category: str, time_us: int) 
 def row(item_id: str, state: ActivityState) -> ItemActivity:
     """Return the item's row as of its clock."""
     now_us = state.clock.feature_time_us
-    tidy(state.views, now_us)
-    tidy(state.carts, now_us)
-    tidy(state.purchases, now_us)
     views, purchases = counts_at(state.views, now_us), counts_at(state.purchases, now_us)
     viewed, bought = state.viewed, state.bought
     return ItemActivity(

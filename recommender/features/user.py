@@ -13,7 +13,7 @@ from recommender.features.decay import DecayedSum, DecayedSums
 from recommender.features.interaction import Interaction, digest
 from recommender.features.panes import PackedPanes, packed_panes
 from recommender.features.row import FeatureRow, TimeUs, count
-from recommender.features.windows import SECOND_US, WINDOW_30D, PaneCount, Panes, count_in, counts_at, tidy
+from recommender.features.windows import SECOND_US, WINDOW_30D, PaneCount, Panes, count_in, counts_at
 
 AFFINITY_HALF_LIFE_US = 7 * 86_400 * SECOND_US
 INTEREST = {"view": 1.0, "click": 1.0, "add_to_wishlist": 2.0, "add_to_cart": 3.0, "purchase": 5.0}
@@ -152,8 +152,6 @@ def fold(state: UserState, event: Interaction) -> None:
 def row(user_id: str, state: UserState) -> UserFeatures:
     """Return the shopper's row as of its clock."""
     now_us = state.clock.feature_time_us
-    tidy(state.views, now_us)
-    tidy(state.carts, now_us)
     brands, prices = state.brands, state.prices
     bought = state.bought or _NOTHING
     value, orders = bought.money.get(bought.currency[1], (0, 0)) if bought.money else (0, 0)

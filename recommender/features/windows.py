@@ -48,9 +48,17 @@ def count_in(panes: Panes, time_us: int) -> None:
 
 
 def counts_at(panes: Panes, now_us: int) -> tuple[int, int, int]:
-    """Return the counts of 5 minutes, 1 hour and 24 hours as of ``now_us``, not before the latest event."""
+    """Return the counts of 5 minutes, 1 hour and 24 hours as of ``now_us``, which never goes back nor before an event.
+
+    Where there are many panes, what has left the windows is forgotten and old ones are put together: there are never
+    more than 64 from one call to the next, or than the three windows have.
+    """
     if not panes:
         return _NONE
+    if len(panes) > _MOST_FINE:
+        fewer = together(panes, now_us)
+        panes.clear()
+        panes.update(fewer)
     now = now_us // PANE_US  # the borders inline, as this is asked for every row
     after_5m = now - _PANES_5M + 1
     if len(panes) == 1:  # most shoppers and items of a moment have but one
@@ -91,17 +99,6 @@ def together(panes: Panes, now_us: int) -> Panes:
             first = pane - pane % width
             put[first] = put.get(first, 0) + panes[pane]
     return put
-
-
-def tidy(panes: Panes, now_us: int) -> None:
-    """Forget what has left the windows as of ``now_us``, which never goes back, and put old panes together.
-
-    There are never more panes than 64, or than the three windows have.
-    """
-    if len(panes) > _MOST_FINE:
-        fewer = together(panes, now_us)
-        panes.clear()
-        panes.update(fewer)
 
 
 class PaneCount(msgspec.Struct, array_like=True):
