@@ -26,8 +26,9 @@ from recommender.installation import resolve_redis_url
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
 
-_MOST_WAITING = 20_000
-"""Rows that may wait; beyond them the flow does."""
+_MOST_WAITING = 4_000
+"""Rows that may wait; beyond them the flow does. With more of them the flow would compute first, then wait long at the
+end of its epoch, in place of doing both at once."""
 _LETTER_WEIGHT = 16
 """How many rows a dead letter counts for, which can be as large as 16 KiB."""
 
@@ -158,7 +159,7 @@ class OnlineWriter:
     @_outlive_redis
     def _store(self, rows: list[FeatureRow]) -> None:
         with metrics.WRITE_SECONDS.time():
-            self._features.write(rows)
+            self._features.write(rows, distinct=True)
         keys: dict[str, list[str]] = {}
         for row in rows:
             keys.setdefault(row.view, []).append(row.key)

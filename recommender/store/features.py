@@ -51,15 +51,14 @@ class FeastFeatures:
 
         return cls(open_applied_store(settings), {row_type.view: RowCodec(row_type) for row_type in ROW_TYPES})
 
-    def write(self, rows: Sequence[FeatureRow]) -> None:
-        """Write rows of any views, of each key the latest; rows not newer than what is stored are left out."""
-        latest: dict[tuple[str, str], FeatureRow] = {}
-        for row in rows:
-            place = (row.view, row.key)
-            known = latest.get(place)
-            if known is None or row.time_us > known.time_us:
-                latest[place] = row
-        newest = list(latest.values())
+    def write(self, rows: Sequence[FeatureRow], *, distinct: bool = False) -> None:
+        """Write rows of any views, of each key the latest; rows not newer than what is stored are left out.
+
+        Args:
+            rows: what to write.
+            distinct: there is one row of each key.
+        """
+        newest = rows if distinct else _latest(rows)
         for start in range(0, len(newest), _ROWS_PER_WRITE):
             self._online.write_rows(self._store.config, self._views, newest[start : start + _ROWS_PER_WRITE])
 
@@ -131,3 +130,13 @@ class FeastFeatures:
     def close(self) -> None:
         """Close the connections to Redis."""
         self._online.close()
+
+
+def _latest(rows: Sequence[FeatureRow]) -> list[FeatureRow]:
+    latest: dict[tuple[str, str], FeatureRow] = {}
+    for row in rows:
+        place = (row.view, row.key)
+        known = latest.get(place)
+        if known is None or row.time_us > known.time_us:
+            latest[place] = row
+    return list(latest.values())

@@ -97,6 +97,18 @@ _ENCODERS: dict[ColumnType, Callable[[Any], bytes]] = {
 """The protobuf encoding of ``feast.types.Value`` by column type: tag (field number, wire type) and content."""
 
 
+_NOTHING: dict[ColumnType, Any] = {
+    ColumnType.INT: 0,
+    ColumnType.FLOAT: 0.0,
+    ColumnType.STRING: "",
+    ColumnType.BOOL: False,
+    ColumnType.INT_LIST: [],
+    ColumnType.FLOAT_LIST: [],
+    ColumnType.STRING_LIST: [],
+}
+"""The value of each type that is false."""
+
+
 class WireFormat:
     """Rows of one view as they go to ``WRITE_IF_NEWER``."""
 
@@ -108,7 +120,10 @@ class WireFormat:
         self._after_id = config.project.encode()
         columns = row_type.columns()
         self._values = attrgetter(*(column.name for column in columns))
-        self._encoders = [_ENCODERS[column.type] for column in columns]
+        encoders = [_ENCODERS[column.type] for column in columns]
+        self._encoders = [
+            (encode, encode(_NOTHING[column.type])) for encode, column in zip(encoders, columns, strict=True)
+        ]
         self._template: list[bytes] = [f"_ts:{view}".encode(), b""]
         for column in columns:
             self._template += (_mmh3(f"{view}:{column.name}"), b"")
@@ -122,5 +137,9 @@ class WireFormat:
             stamp += b"\x10" + _varint(microseconds * 1_000)
         arguments = self._template.copy()
         arguments[1] = stamp
-        arguments[3::2] = [encode(value) for encode, value in zip(self._encoders, self._values(row), strict=True)]
+        # Most columns of most rows say nothing: 0, "" or an empty list.
+        arguments[3::2] = [
+            encode(value) if value else nothing
+            for (encode, nothing), value in zip(self._encoders, self._values(row), strict=True)
+        ]
         return self._before_id + _LENGTH(len(key)) + key + self._after_id, arguments
