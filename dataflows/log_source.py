@@ -26,7 +26,7 @@ from recommender.eventlog.belonging import require_same_log
 from recommender.settings import Settings
 
 CONSUMER = "features"
-_BATCH = 1_000
+_BATCH = 4_000
 _POLL = timedelta(milliseconds=20)
 _RETRY = timedelta(seconds=1)
 _GIVE_UP_AFTER_S = 60.0

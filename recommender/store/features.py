@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from recommender.features import ROW_TYPES, FeatureRow, SessionFeatures, UserFeatures, aged, implicit_session
@@ -18,6 +19,7 @@ R = TypeVar("R", bound=FeatureRow)
 
 _KEYS_PER_READ = 500
 _ROWS_PER_WRITE = 1_000
+_WRITERS = 2
 
 
 class Shopper(NamedTuple):
@@ -38,6 +40,7 @@ class FeastFeatures:
         self._codecs = codecs
         self._views = {view: store.get_feature_view(view) for view in codecs}
         self._online = store._get_provider().online_store
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="feature-writer")
 
     @classmethod
     def open(cls, settings: Settings) -> FeastFeatures:
@@ -59,8 +62,15 @@ class FeastFeatures:
             distinct: there is one row of each key.
         """
         newest = rows if distinct else _latest(rows)
-        for start in range(0, len(newest), _ROWS_PER_WRITE):
-            self._online.write_rows(self._store.config, self._views, newest[start : start + _ROWS_PER_WRITE])
+        starts = range(0, len(newest), _ROWS_PER_WRITE)
+        # While Redis stores what one thread has sent, the other encodes.
+        for written in [
+            self._writers.submit(
+                self._online.write_rows, self._store.config, self._views, newest[start : start + _ROWS_PER_WRITE]
+            )
+            for start in starts
+        ]:
+            written.result()
 
     def forget(self, places: Iterable[tuple[str, str]]) -> None:
         """Remove rows, given by view and key; of an entity that has but this one view."""
@@ -129,6 +139,7 @@ class FeastFeatures:
 
     def close(self) -> None:
         """Close the connections to Redis."""
+        self._writers.shutdown()
         self._online.close()
 
 

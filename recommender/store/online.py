@@ -18,7 +18,8 @@ from recommender.installation import InstallationStopped
 from recommender.settings import Settings
 from recommender.store.codec import RowCodec
 from recommender.store.connection import STOPPED, installation_connection
-from recommender.store.newer import WRITE_IF_NEWER, Call, Row, batches, script_calls
+from recommender.store.newer import ROWS_PER_CALL, WRITE_IF_NEWER, Call, Row, batches, script_calls
+from recommender.store.send import WireCommand, send
 from recommender.store.wire import WireFormat
 
 
@@ -60,14 +61,24 @@ class LiveshelfOnlineStore(RedisOnlineStore):
             progress(len(data))
 
     def write_rows(self, config: RepoConfig, tables: Mapping[str, FeatureView], rows: Sequence[FeatureRow]) -> None:
-        """Write rows of any views that are newer than what is stored, and note their items; one trip to Redis."""
+        """Write rows of any views that are newer than what is stored, and note their items; two trips to Redis."""
         if config.online_store.redis_type is RedisType.redis_cluster:
             for view, table in tables.items():
                 batch = [RowCodec(type(row)).encode(row) for row in rows if row.view == view]
                 self.online_write_batch(config, table, batch, None)
             return
-        calls = [self._wire(config, tables[row.view], type(row)).call(row) for row in rows]
-        self._write_calls(config, calls, [row.key for row in rows if row.entity == ItemCatalogue.entity])
+        client, item_ids = self._get_client(config.online_store), []
+        commands: list[WireCommand] = []
+        for start in range(0, len(rows), ROWS_PER_CALL):
+            command = WireCommand(WRITE_IF_NEWER)
+            for row in rows[start : start + ROWS_PER_CALL]:
+                command.add(self._wire(config, tables[row.view], type(row)), row)
+                if row.entity == ItemCatalogue.entity:
+                    item_ids.append(row.key)
+            commands.append(command)
+        send(client, commands)
+        if item_ids:
+            client.sadd(item_index(config), *item_ids)
 
     def forget_rows(self, config: RepoConfig, places: Iterable[tuple[FeatureView, str]]) -> None:
         """Remove all that is stored of entities, each named by one of its views and its id."""

@@ -1,4 +1,4 @@
-"""Feature rows straight in the bytes that Feast keeps in Redis.
+"""Feature rows straight in the bytes that Feast keeps in Redis, and in which Redis is asked to.
 
 The stream writes several rows for each event, and building protobuf messages took most of its time. The layout is
 Feast's own: one hash for an entity, in it a protobuf ``Value`` for each feature. A conformance test holds it to
@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _mmh3
@@ -18,7 +18,6 @@ from feast.infra.online_stores.redis import _versioned_fv_name
 from feast.value_type import ValueType
 
 from recommender.features import ColumnType, FeatureRow
-from recommender.store.newer import Call
 
 _MICROSECONDS = 1_000_000
 _DOUBLE = struct.Struct("<d").pack
@@ -70,7 +69,8 @@ def _string(value: str) -> bytes:
 def _strings(values: Sequence[str]) -> bytes:
     if not values:
         return b"\x62\x00"
-    return _block(b"\x62", b"".join([_block(b"\x0a", value.encode()) for value in values]))
+    texts = [value.encode() for value in values]
+    return _block(b"\x62", b"".join([b"\x0a%b%b" % (_varint(len(text)), text) for text in texts]))
 
 
 def _ints(values: Sequence[int]) -> bytes:
@@ -109,6 +109,15 @@ _NOTHING: dict[ColumnType, Any] = {
 """The value of each type that is false."""
 
 
+class WireRow(NamedTuple):
+    """A row as it goes to ``WRITE_IF_NEWER``, in Redis' protocol."""
+
+    key: bytes
+    """One bulk string."""
+    arguments: bytes
+    """Bulk strings: how many follow, and these."""
+
+
 class WireFormat:
     """Rows of one view as they go to ``WRITE_IF_NEWER``."""
 
@@ -120,26 +129,32 @@ class WireFormat:
         self._after_id = config.project.encode()
         columns = row_type.columns()
         self._values = attrgetter(*(column.name for column in columns))
-        encoders = [_ENCODERS[column.type] for column in columns]
-        self._encoders = [
-            (encode, encode(_NOTHING[column.type])) for encode, column in zip(encoders, columns, strict=True)
-        ]
-        self._template: list[bytes] = [f"_ts:{view}".encode(), b""]
+        self.arguments = 3 + 2 * len(columns)
+        """How many arguments a row has."""
+        self._begin = bulk(b"%d" % (self.arguments - 1)) + bulk(f"_ts:{view}".encode())
+        self._columns: list[tuple[bytes, Callable[[Any], bytes], bytes]] = []
         for column in columns:
-            self._template += (_mmh3(f"{view}:{column.name}"), b"")
+            field, encode = bulk(_mmh3(f"{view}:{column.name}")), _ENCODERS[column.type]
+            self._columns.append((field, encode, field + bulk(encode(_NOTHING[column.type]))))
 
-    def call(self, row: FeatureRow) -> Call:
-        """Return a row as it goes to ``WRITE_IF_NEWER``."""
+    def row(self, row: FeatureRow) -> WireRow:
+        """Encode a row."""
         key = row.key.encode()
         seconds, microseconds = divmod(row.time_us, _MICROSECONDS)
         stamp = b"\x08" + _varint(seconds) if seconds else b""
         if microseconds:
             stamp += b"\x10" + _varint(microseconds * 1_000)
-        arguments = self._template.copy()
-        arguments[1] = stamp
-        # Most columns of most rows say nothing: 0, "" or an empty list.
-        arguments[3::2] = [
-            encode(value) if value else nothing
-            for (encode, nothing), value in zip(self._encoders, self._values(row), strict=True)
+        # Most columns of most rows say nothing (0, "" or an empty list), and are ready made.
+        columns = [
+            b"%b$%d\r\n%b\r\n" % (field, len(encoded := encode(value)), encoded) if value else nothing
+            for (field, encode, nothing), value in zip(self._columns, self._values(row), strict=True)
         ]
-        return self._before_id + _LENGTH(len(key)) + key + self._after_id, arguments
+        return WireRow(
+            bulk(self._before_id + _LENGTH(len(key)) + key + self._after_id),
+            b"%b%b%b" % (self._begin, bulk(stamp), b"".join(columns)),
+        )
+
+
+def bulk(content: bytes) -> bytes:
+    """Return a bulk string of Redis' protocol."""
+    return b"$%d\r\n%b\r\n" % (len(content), content)

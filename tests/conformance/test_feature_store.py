@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import hiredis
 import msgspec
 import pandas as pd
 import pytest
@@ -189,6 +190,14 @@ def test_rows_that_a_feast_user_writes_are_indexed_and_read_too(features: FeastF
     assert written.item_id in features.item_ids()
 
 
+def parsed(count: int, bulks: bytes) -> list[bytes]:
+    """Bulk strings of Redis' protocol, read by Redis' own parser."""
+    reader = hiredis.Reader()
+    reader.feed(b"*%d\r\n%b" % (count, bulks))
+    found: list[bytes] = reader.gets()
+    return found
+
+
 @pytest.mark.parametrize("row_type", ROW_TYPES, ids=lambda row_type: row_type.view)
 @hypothesis_settings(deadline=None)
 @given(data=st.data())
@@ -197,8 +206,11 @@ def test_rows_are_laid_out_byte_for_byte_as_feast_does_it(
 ) -> None:
     row = data.draw(rows(row_type))
     config, table = features._store.config, features._views[row_type.view]
-    by_feast = list(script_calls(config, table, [RowCodec(row_type).encode(row)]))
-    assert [WireFormat(config, table, row_type).call(row)] == by_feast
+    ((key, arguments),) = script_calls(config, table, [RowCodec(row_type).encode(row)])
+    wire = WireFormat(config, table, row_type)
+    encoded = wire.row(row)
+    assert parsed(1, encoded.key) == [key]
+    assert parsed(wire.arguments, encoded.arguments) == [b"%d" % len(arguments), *arguments]
 
 
 def shopper(features: FeastFeatures, user_id: str | None, session_id: str | None) -> Shopper:
@@ -280,3 +292,24 @@ def test_rows_that_are_forgotten_are_gone_and_a_later_one_is_written_whatever_it
     assert features.read(SessionFeatures, [gone, kept]) == [None, session(kept, NOON_US)]
     features.write([session(gone, NOON_US - 1)])
     assert features.read(SessionFeatures, [gone]) == [session(gone, NOON_US - 1)]
+
+
+def test_rows_are_written_also_when_redis_has_forgotten_the_script(features: FeastFeatures, redis_server: str) -> None:
+    row = session(fresh_key(), NOON_US)
+    with redis.Redis.from_url(redis_server) as client:
+        client.script_flush()
+    features.write([row])
+    assert features.read(SessionFeatures, [row.session_id]) == [row]
+
+
+def test_a_refused_write_says_so_and_the_next_one_works(features: FeastFeatures, redis_server: str) -> None:
+    row = session(fresh_key(), NOON_US)
+    with redis.Redis.from_url(redis_server) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(redis.ResponseError, match="maxmemory"):
+                features.write([row])
+        finally:
+            client.config_set("maxmemory", 0)
+    features.write([row])
+    assert features.read(SessionFeatures, [row.session_id]) == [row]

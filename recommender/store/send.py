@@ -1,0 +1,69 @@
+"""Calls of a script, made straight in Redis' protocol: a list of all arguments would have fifty for each row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+
+from recommender.features import FeatureRow
+from recommender.store.wire import WireFormat, bulk
+
+
+class WireCommand:
+    """One call of a script, for several rows."""
+
+    def __init__(self, script: str) -> None:
+        self.script = script
+        self._keys: list[bytes] = []
+        self._arguments: list[bytes] = []
+        self._parts = 3
+        """Bulk strings of the command [count]."""
+
+    def add(self, wire: WireFormat, row: FeatureRow) -> None:
+        """Take a row."""
+        encoded = wire.row(row)
+        self._keys.append(encoded.key)
+        self._arguments.append(encoded.arguments)
+        self._parts += 1 + wire.arguments
+
+    def packed(self) -> bytes:
+        """Return the command as bytes."""
+        name = hashlib.sha1(self.script.encode(), usedforsecurity=False).hexdigest().encode()  # as Redis names it
+        head = b"*%d\r\n" % self._parts + bulk(b"EVALSHA") + bulk(name) + bulk(b"%d" % len(self._keys))
+        return b"".join([head, *self._keys, *self._arguments])
+
+
+def send(client: redis.Redis, commands: Sequence[WireCommand]) -> None:
+    """Send calls in one go and wait for all answers. May be repeated: the scripts write absolute values.
+
+    Raises:
+        RedisError: Redis does not answer, or has refused a call; others may have been carried out.
+    """
+    try:
+        _exchange(client, [command.packed() for command in commands])
+    except redis.exceptions.NoScriptError:
+        for script in {command.script for command in commands}:
+            client.script_load(script)
+        _exchange(client, [command.packed() for command in commands])
+
+
+def _exchange(client: redis.Redis, packed: Sequence[bytes]) -> None:
+    connection: Any = client.connection_pool.get_connection()
+    refused: list[redis.ResponseError] = []
+    try:
+        connection.send_packed_command(list(packed))
+        for _ in packed:
+            try:
+                connection.read_response()
+            except redis.ResponseError as error:
+                refused.append(error)
+    except BaseException:
+        connection.disconnect()  # answers may still be on their way
+        raise
+    finally:
+        client.connection_pool.release(connection)
+    if refused:
+        raise refused[0]
