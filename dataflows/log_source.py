@@ -26,7 +26,8 @@ from recommender.eventlog.belonging import require_same_log
 from recommender.settings import Settings
 
 CONSUMER = "features"
-_BATCH = 4_000
+BATCH = 2_000
+"""Entries read from a partition at once. Under load, larger batches make fewer rows: one of each item and batch."""
 _POLL = timedelta(milliseconds=20)
 _RETRY = timedelta(seconds=1)
 _GIVE_UP_AFTER_S = 60.0
@@ -73,7 +74,7 @@ class _PartitionSource(StatefulSourcePartition):
 
     def next_batch(self) -> list[list[Arrival]]:
         try:
-            entries = self._log.read(self._partition, self._progress.position, _BATCH)
+            entries = self._log.read(self._partition, self._progress.position, BATCH)
             first = self._progress.entries
             self._progress = self._log.progress(self._partition, self._progress, entries)
             at_end = not entries and not self._endless and self._has_read_all()

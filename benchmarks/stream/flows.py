@@ -14,21 +14,19 @@ from bytewax.operators import windowing
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
 
 from benchmarks.stream.timing import Timers
-from dataflows.log_source import Arrival
+from dataflows.log_source import BATCH, Arrival
 from recommender.eventlog import SHOPPER, LogEntry, LogRecord, Partition
 from recommender.events import CatalogueEvent, decode_event
 from recommender.features import Interaction, interaction
 from recommender.features.intake import ALLOWED_LATENESS_US
 from recommender.features.windows import WINDOW_1H, WINDOW_5M, WINDOW_24H, Window
 
-BATCH = 500
-"""Events in a batch, as the source of the event log has it."""
 _QUIET_S = 0.25
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MemorySource(FixedPartitionedSource):
-    """Gives encoded events as the event log's source does, in lists of 500.
+    """Gives encoded events as the event log's source does.
 
     At its end it waits until the sinks have been quiet for a moment, so that what happens at a flow's very end, such as
     its last snapshot, comes after everything that is measured.
