@@ -56,21 +56,27 @@ class Waiting:
     """What has come since the last write."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], FeatureRow | None] = {}
-        """By view and key; None for a row that has to go."""
+        self.gone: set[tuple[str, str]] = set()
+        """View and key of rows that have to go, before others are written."""
+        self.rows: dict[tuple[str, str], FeatureRow] = {}
+        """By view and key."""
         self.letters: list[DeadLetter] = []
 
     def __len__(self) -> int:
         """Return how much there is to write, in rows."""
-        return len(self.rows) + _LETTER_WEIGHT * len(self.letters)
+        return len(self.gone) + len(self.rows) + _LETTER_WEIGHT * len(self.letters)
 
     def take(self, effects: Effects) -> None:
-        """Take rows, the later in place of the earlier, and letters."""
+        """Take rows, the later in place of the earlier, and letters.
+
+        A step forgets before it looks at what has come: who comes back just then has a row again.
+        """
         rows = self.rows
+        for place in effects.forgotten:
+            rows.pop(place, None)
+            self.gone.add(place)
         for row in effects.rows:
             rows[row.view, row.key] = row
-        for place in effects.forgotten:
-            rows[place] = None
         self.letters += effects.letters
 
 
@@ -147,12 +153,10 @@ class OnlineWriter:
                 self._changed.notify_all()
 
     def _write(self, batch: Waiting) -> None:
-        rows = [row for row in batch.rows.values() if row is not None]
-        gone = [place for place, row in batch.rows.items() if row is None]
-        if rows:
-            self._store(rows)
-        if gone:
-            self._forget(gone)
+        if batch.gone:
+            self._forget(list(batch.gone))
+        if batch.rows:
+            self._store(list(batch.rows.values()))
         if batch.letters:
             self._bury(batch.letters)
 
