@@ -15,6 +15,8 @@ from recommender.features.user import Score
 
 TRENDING = 20
 _KEPT_ITEMS = 100
+_MOST_IN_TOP = 100
+"""How long the list of items that could be on top may get between two rows, as it is searched for each entry."""
 
 
 class CategoryTrend(FeatureRow):
@@ -53,7 +55,7 @@ def fold(state: CategoryState, entry: CategoryEntry) -> None:
         items.add(item_id, entry.time_us, entry.trend_score, TREND_HALF_LIFE_US)
         items.prune(_KEPT_ITEMS, _KEPT_ITEMS)
     scaled = items.sums.get(item_id, 0.0)
-    if scaled < known:  # so another one may take its place
+    if scaled < known or len(state.top) > _MOST_IN_TOP:  # if it has become less, another may take its place
         state.top = [key for _, key in items.largest(TRENDING)]
     elif item_id in items.sums and item_id not in state.top:
         state.top.append(item_id)
