@@ -25,6 +25,9 @@ from recommender.store.connection import feast_connection_string
 from recommender.store.registry import InstallationRegistryStore
 from recommender.store.repository import NotApplied, apply
 
+TIME_LIMITS = {"socket_timeout": 10.0, "socket_connect_timeout": 5.0}
+"""So that a Redis that hangs is not waited for without end."""
+
 
 def as_feast_reads(url: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
     nodes, options = RedisOnlineStore._parse_connection_string(feast_connection_string(url))
@@ -36,6 +39,7 @@ def as_feast_reads(url: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
     [
         ("redis://", {"host": "localhost", "port": "6379"}, {}),
         ("redis://shop.example:7000", {"host": "shop.example", "port": "7000"}, {}),
+        ("redis://host:1?socket_connect_timeout=60", {"host": "host", "port": "1"}, {"socket_connect_timeout": 60.0}),
         ("redis://127.0.0.1:6379/3", {"host": "127.0.0.1", "port": "6379"}, {"db": 3}),
         (
             "rediss://ada:p%40ss@host:1/2?socket_timeout=0.5",
@@ -50,7 +54,7 @@ def as_feast_reads(url: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
     ],
 )
 def test_an_address_means_the_same_to_feast(url: str, node: dict[str, str], options: dict[str, Any]) -> None:
-    assert as_feast_reads(url) == ([node], options)
+    assert as_feast_reads(url) == ([node], TIME_LIMITS | options)
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
