@@ -154,5 +154,7 @@ def category_entries(state: ActivityState, item_id: str, time_us: int, events: i
     category = state.category[1]
     if not category:
         return []
+    # An event of long ago may come late: the trend as of then, with what came since, is beyond any number.
+    time_us = max(time_us, state.trend.landmark_us)
     trend_score = state.trend.at(time_us, TREND_HALF_LIFE_US)
     return [CategoryEntry(level, item_id, time_us, trend_score, events) for level in category_levels(category)]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.features import category
+from recommender.features import Interaction, category, item_activity
 from recommender.features.category import TRENDING, CategoryState
-from recommender.features.item_activity import TREND_HALF_LIFE_US, CategoryEntry
+from recommender.features.item_activity import TREND_HALF_LIFE_US, ActivityState, CategoryEntry
 
 START_US = 1_700_000_000_000_000
 GONE = 1e-9
@@ -54,3 +54,20 @@ def test_a_batch_of_many_items_does_not_lengthen_the_list_that_is_searched_for_e
         category.fold(state, CategoryEntry("Shoes", f"item{number}", START_US + number, float(1 + number)))
     assert len(state.top) < 200
     assert category.row("Shoes", state).trending_items == [f"item{number}" for number in range(4_999, 4_979, -1)]
+
+
+@given(st.lists(st.sampled_from([0, 1, 100, 900, 1_010, 1_023, 1_100, 60_000]), min_size=1, max_size=6))
+def test_an_event_of_long_ago_changes_nothing_about_the_interest_of_today(half_lives_ago: list[int]) -> None:
+    item, shoes = ActivityState(), CategoryState()
+    for number, ago in enumerate(half_lives_ago):
+        time_us = START_US - ago * TREND_HALF_LIFE_US
+        event = Interaction(f"e{number}", "view", time_us, f"s{number}", "", "boot", "Shoes")
+        item_activity.file_under(item, "boot", "Shoes", time_us)
+        item_activity.fold(item, event)
+        for entry in item_activity.category_entries(item, "boot", time_us, 1):
+            category.fold(shoes, entry)
+        latest_us = START_US - min(half_lives_ago[: number + 1]) * TREND_HALF_LIFE_US
+        expected = sum(2.0 ** max(min(half_lives_ago[: number + 1]) - ago, -99) for ago in half_lives_ago[: number + 1])
+        row = category.row("Shoes", shoes)
+        assert row.feature_time_us == latest_us + number + 1
+        assert (row.trending_items, row.trending_scores) == (["boot"], pytest.approx([expected]))
