@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.keyed_state import KeyedState, LostState
+from dataflows.saver import Saver
 
 
 class Tally(msgspec.Struct):
@@ -164,3 +166,46 @@ def test_many_keys_over_many_snapshots_survive_merging(tmp_path: Path, monkeypat
     assert {key: state.total for key in expected if (state := again.peek(key))} == expected
     assert len(again) == len(expected)
     again.close()
+
+
+deeds = st.lists(
+    st.one_of(
+        st.tuples(st.just("touch"), st.sampled_from("abcdef")),
+        st.tuples(st.just("days"), st.sampled_from([0.3, 1.0, 3.0])),
+        st.tuples(st.just("snapshot"), st.just(0)),
+        st.tuples(st.just("return"), st.integers(0, 5)),
+    ),
+    max_size=60,
+)
+
+
+@given(deeds)
+def test_touched_forgotten_saved_merged_and_returned_to_it_is_what_a_dict_would_be(done: list[tuple[str, Any]]) -> None:
+    clock, saver = Clock(), Saver()
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dataflows.keyed_state._MERGED_BYTES", 50)
+        patch.setattr("dataflows.keyed_state._PART_KEYS", 2)
+        path = Path(folder) / "step" / "00.sqlite3"
+        states = KeyedState(path, Tally, 0, clock, saver)
+        totals: dict[str, int] = {}
+        versions: dict[int, dict[str, int]] = {0: {}}
+        for deed, what in done:
+            if deed == "touch":
+                states.touch(what).total += 1
+                totals[what] = totals.get(what, 0) + 1
+            elif deed == "days":
+                clock.now += what * DAY
+                for key in states.forget_idle(lambda _: 2):
+                    del totals[key]
+            elif deed == "snapshot":
+                versions[states.snapshot()] = dict(totals)
+                saver.complete()
+            else:  # a crash, and a return to one of the latest versions
+                states.close()
+                version = list(versions)[-6:][-1 - what :][0]
+                versions = {known: held for known, held in versions.items() if known <= version}
+                totals = dict(versions[version])
+                states = KeyedState(path, Tally, version, clock, saver)
+            assert len(states) == len(totals)
+            assert {key: state.total for key in "abcdef" if (state := states.peek(key))} == totals
+        states.close()
