@@ -70,4 +70,5 @@ def test_an_event_of_long_ago_changes_nothing_about_the_interest_of_today(half_l
         expected = sum(2.0 ** max(min(half_lives_ago[: number + 1]) - ago, -99) for ago in half_lives_ago[: number + 1])
         row = category.row("Shoes", shoes)
         assert row.feature_time_us == latest_us + number + 1
-        assert (row.trending_items, row.trending_scores) == (["boot"], pytest.approx([expected]))
+        assert row.trending_items == ["boot"]
+        assert row.trending_scores == pytest.approx([expected])
