@@ -122,7 +122,9 @@ def _is_sure(count: int) -> bool:
 
 def _replayed(letter: DeadLetter) -> str:
     if not letter.whole:
-        raise InvalidEvent("event: its payload is cut or not UTF-8 and cannot go as it is; mend it with --file")
+        raise InvalidEvent(
+            "event: cut, not UTF-8, or wrong beside its payload: cannot go as it is; mend it with --file"
+        )
     return letter.payload
 
 

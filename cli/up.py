@@ -139,17 +139,18 @@ def _require_event_log(settings: Settings) -> None:
     """Ask an event log on Kafka for its partitions, and whether it is the one that this data folder has read."""
     if settings.event_log is None or not settings.event_log.startswith(KAFKA):
         partitions = [Partition(topic, number) for topic in TOPICS for number in range(settings.partitions)]
+        identity = ""
     else:
         try:
             log = open_event_log(settings)
         except UnsupportedEventLog as error:
             raise Problem(f"--kafka or {error}", WRONG_USE) from error
         try:
-            partitions = log.partitions()
+            partitions, identity = log.partitions(), log.identity()
         finally:
             log.close()
     try:
-        require_same_log(settings, partitions)
+        require_same_log(settings, partitions, identity)
     except OtherEventLog as error:
         raise Problem(str(error), WRONG_USE) from error
 

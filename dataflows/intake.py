@@ -54,7 +54,10 @@ class IntakeStage:
                 except InvalidEvent as error:
                     source = f"{partition.name} {entry.position}"
                     seen_at = entry.ingested_us / 1e6
-                    made.letters.append(dead_letter(source, str(error), entry.payload, seen_at, number))
+                    letter = dead_letter(source, str(error), entry.payload, seen_at, number)
+                    if entry.problem:  # beside the payload, which therefore is not all that came
+                        letter = msgspec.structs.replace(letter, whole=False)
+                    made.letters.append(letter)
                     continue
                 kinds[event.kind] = kinds.get(event.kind, 0) + 1
                 if not isinstance(event, Interaction):

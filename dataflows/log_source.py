@@ -141,7 +141,7 @@ class EventLogSource(FixedPartitionedSource):
         self._endless = endless
         self._log = open_event_log(settings)
         partitions = _patiently(self._log.partitions)
-        require_same_log(settings, partitions)
+        require_same_log(settings, partitions, _patiently(self._log.identity))
         self._partitions = {partition.name: partition for partition in partitions}
         self._open = 0
         self._lock = threading.Lock()

@@ -147,6 +147,7 @@ class OnlineWriter:
                     self._changed.notify_all()
                 metrics.WAITING_ROWS.set(len(batch))
                 self._write(batch)
+                metrics.WAITING_ROWS.set(0)
         except Exception as error:
             with self._changed:
                 self._failure = error

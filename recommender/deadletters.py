@@ -87,7 +87,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     count: int = 1
     """How often it was refused."""
     whole: bool = True
-    """The payload is to the byte what came: neither cut nor escaped."""
+    """The payload is to the byte what came, neither cut nor escaped, and all that came."""
     number: int = _FROM_API
     """Place among the entries of its partition of the event log; -1 outside of it."""
 

@@ -23,20 +23,22 @@ class ReadLog(msgspec.Struct):
     """``redis`` or ``kafka``; where it is may change."""
     prefix: str
     partitions: list[str]
+    identity: str = ""
+    """What the log calls itself; see `EventLog.identity`."""
 
 
-def require_same_log(settings: Settings, partitions: Sequence[Partition]) -> None:
+def require_same_log(settings: Settings, partitions: Sequence[Partition], identity: str) -> None:
     """Compare the event log with the one that the data folder has read so far, and write it down.
 
     Partitions may be added: they are read from their beginning. None may be missing.
 
     Raises:
-        OtherEventLog: it is not the same, or has lost partitions.
+        OtherEventLog: it is not the same, was made anew, or has lost partitions.
     """
     path = Installation(settings.data_dir).event_log_path
     is_kafka = (chosen_event_log(settings) or "").startswith("kafka://")
     names = sorted(partition.name for partition in partitions)
-    now = ReadLog("kafka" if is_kafka else "redis", settings.kafka_topic_prefix if is_kafka else "", names)
+    now = ReadLog("kafka" if is_kafka else "redis", settings.kafka_topic_prefix if is_kafka else "", names, identity)
     before = _read(path)
     if before is not None:
         _compare(before, now, path)
@@ -61,6 +63,11 @@ def _compare(before: ReadLog, now: ReadLog, path: Path) -> None:
         raise OtherEventLog(
             f"LIVESHELF_KAFKA_TOPIC_PREFIX: {path.parent} has read topics {before.prefix}* so far, and its progress "
             f"counts there; got {now.prefix}. Set it back, or begin with a new data folder"
+        )
+    if before.identity and before.identity != now.identity:
+        raise OtherEventLog(
+            f"event log: {path.parent} has read topics that were deleted since; those of the same names were made "
+            "anew, and its offsets would skip events there. Begin with a new data folder"
         )
     if gone := sorted(set(before.partitions) - set(now.partitions)):
         what = "LIVESHELF_PARTITIONS" if now.kind == "redis" else "event log"

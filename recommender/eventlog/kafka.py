@@ -107,6 +107,10 @@ class KafkaEventLog:
             return int(position) + 1
         return self._offsets([partition], _OLDEST)[partition]
 
+    def identity(self) -> str:
+        """Return the ids that Kafka has given the topics; a topic made anew has another, and offsets from 0."""
+        return " ".join(f"{topic}={found}" for topic, found in sorted(self._connection.topic_ids().items()))
+
     def commit(self, consumer: str, partition: Partition, progress: Progress) -> None:
         """Commit the consumer's offset in its group, where Kafka's own tools find it; in the background."""
         self._group(consumer).commit(self._key(partition), int(progress.position) + 1)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -97,6 +97,21 @@ class KafkaConnection:
             found = self._wait_for_topics()
         self._partitions = found
         return dict(found)
+
+    def topic_ids(self) -> dict[str, str]:
+        """Return the id that Kafka gave to each topic of the event log when it was made.
+
+        Raises:
+            LogUnavailable: the cluster does not answer, or refuses.
+        """
+        self.ensure_topics()
+        names = {self.topic(name): name for name in TOPICS}
+
+        def ask() -> dict[str, str]:
+            described = self.admin.describe_topics(TopicCollection(list(names)), request_timeout=self.timeout_s)
+            return {names[topic]: str(answer.result().topic_id) for topic, answer in described.items()}
+
+        return self.ask(ask)
 
     def ping(self) -> None:
         """Return once the cluster has answered and holds the topics, each partition with a leader.

@@ -122,6 +122,12 @@ class EventLog(Protocol):
     def passed(self, partition: Partition, position: str) -> int:
         """Return how many of the entries that the partition ever got are not behind a position [count]."""
 
+    def identity(self) -> str:
+        """Return what tells this log from one made anew in its place, whose positions mean other entries.
+
+        Empty where positions never come again.
+        """
+
     def commit(self, consumer: str, partition: Partition, progress: Progress) -> None:
         """Note how far a consumer has come; costs nothing when that is noted already.
 

@@ -42,10 +42,11 @@ def _definitions() -> str:
 
 `T` is the row's feature time: the latest event time of the entity plus 1 us for each event that it has had.
 
-- **Counted events.** An `event_id` counts once among the latest {REMEMBERED_EVENTS:,} of its session. An event
-  more than {_span(ALLOWED_LATENESS_US)} older than its session's latest one, in the order of the event log, is late:
-  it is in the history with `late` true, and in no feature. An event of a known user without `session_id` belongs to
-  the session `{implicit_session("<user_id>")}`.
+- **Counted events.** An `event_id` counts once among the latest {REMEMBERED_EVENTS:,} of its shopper in its session. An
+  event more than {_span(ALLOWED_LATENESS_US)} older than that shopper's latest one there, in the order of the log, is
+  late: it is in the history with `late` true, and in no feature. A shopper who logs in is another one from then on, so
+  the same event sent once without and once with `user_id` is two events. An event of a known user without `session_id`
+  belongs to the session `{implicit_session("<user_id>")}`.
 - **Windows.** A window of length L and panes of width p holds the events with
   `floor(T/p) - L/p < floor(t/p) <= floor(T/p)`: {windows}.
 - **Interest** weighs by kind: {weights}.

@@ -270,6 +270,18 @@ def test_a_data_folder_goes_with_the_event_log_that_it_has_read(kafka_settings: 
         EventLogSource(elsewhere, endless=False)
 
 
+def test_topics_made_anew_are_refused_also_where_their_offsets_reach_further(kafka_settings: Settings) -> None:
+    EventLogSource(kafka_settings, endless=False)
+    EventLogSource(kafka_settings, endless=False)  # the same ones go on
+    cluster = AdminClient({"bootstrap.servers": str(kafka_settings.event_log).removeprefix("kafka://")})
+    topics = [f"{kafka_settings.kafka_topic_prefix}{topic}" for topic in ("shopper", "catalogue")]
+    for deleted in cluster.delete_topics(topics).values():
+        deleted.result(20)
+    eventually(lambda: not set(topics) & set(cluster.list_topics(timeout=10).topics), 20)
+    with pytest.raises(OtherEventLog, match="has read topics that were deleted since"):
+        EventLogSource(kafka_settings, endless=False)
+
+
 def test_fewer_partitions_than_were_read_are_refused_and_more_are_taken(settings: Settings) -> None:
     EventLogSource(settings, endless=False)
     with pytest.raises(OtherEventLog, match=r"LIVESHELF_PARTITIONS: .* has read 8 partitions so far.*got 4, without"):
