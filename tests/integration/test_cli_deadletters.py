@@ -81,7 +81,7 @@ def test_replay_does_not_send_a_payload_that_is_not_what_came(
     # Escaped, the byte FF and the backslash before it make a valid event, but another one.
     (letter_id,) = keep(redis_url, GOOD.replace(b"boot", b"boot\\\xff"))
     assert run_replay([letter_id], None, folder, True) == 1
-    assert printed(capsys)["letters"][0]["reason"].startswith("event: its payload is cut or not UTF-8")
+    assert printed(capsys)["letters"][0]["reason"].startswith("event: cut, not UTF-8")
     assert events_in_the_log(settings) == []
 
     (tmp_path / "mended.json").write_bytes(GOOD)
