@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 from recommender.eventlog.port import TOPICS, LogUnavailable, UnsupportedEventLog
@@ -32,6 +32,13 @@ _MOVING = {
     KafkaError.NOT_COORDINATOR,
 }
 """What brokers say while topics are new or move."""
+
+_SAFE = {
+    "cleanup.policy": "delete",
+    # Limits on the times of events are told from this one, which is therefore not the sender's to choose.
+    "message.timestamp.type": "LogAppendTime",
+}
+"""Settings of topics by which no event is lost or misjudged."""
 
 Answer = TypeVar("Answer")
 
@@ -95,6 +102,8 @@ class KafkaConnection:
         if missing := [name for name in TOPICS if name not in found]:
             self._make(missing)
             found = self._wait_for_topics()
+        elif not self._partitions:
+            self._warn_of_settings()
         self._partitions = found
         return dict(found)
 
@@ -167,12 +176,28 @@ class KafkaConnection:
                 found[name] = len(topic.partitions)
         return found
 
+    def _warn_of_settings(self) -> None:
+        """Tell what is risky in the settings of topics that somebody else has made."""
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, self.topic(name)) for name in TOPICS]
+        for resource, answer in self.admin.describe_configs(resources, request_timeout=self.timeout_s).items():
+            try:
+                settings = {name: entry.value for name, entry in answer.result().items()}
+            except KafkaException:  # describing may not be allowed, and nothing depends on it
+                continue
+            for name, wanted in _SAFE.items():
+                if settings.get(name, wanted) != wanted:
+                    _log.warning(
+                        "event log: topic %s: %s should be %s; got %s (docs/kafka.md says what it can cost)",
+                        resource.name,
+                        name,
+                        wanted,
+                        settings[name],
+                    )
+
     def _make(self, names: list[str]) -> None:
         config = {
-            "cleanup.policy": "delete",
+            **_SAFE,
             "retention.ms": str(self._retention_ms),
-            # Limits on the times of events are told from this one, which is therefore not the sender's to choose.
-            "message.timestamp.type": "LogAppendTime",
             "max.message.bytes": str(LARGEST_RECORD_BYTES),
         }
         topics = [NewTopic(self.topic(name), self._wanted_partitions, -1, config=config) for name in names]

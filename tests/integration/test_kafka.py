@@ -13,6 +13,7 @@ import pytest
 import redis
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.cimpl import NewTopic
 
 from dataflows.log_source import EventLogSource
 from recommender.deadletters import RedisDeadLetters
@@ -280,6 +281,21 @@ def test_topics_made_anew_are_refused_also_where_their_offsets_reach_further(kaf
     eventually(lambda: not set(topics) & set(cluster.list_topics(timeout=10).topics), 20)
     with pytest.raises(OtherEventLog, match="has read topics that were deleted since"):
         EventLogSource(kafka_settings, endless=False)
+
+
+def test_topics_that_somebody_else_has_made_badly_are_named(
+    kafka_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = AdminClient({"bootstrap.servers": str(kafka_settings.event_log).removeprefix("kafka://")})
+    risky = {"cleanup.policy": "compact", "message.timestamp.type": "CreateTime"}
+    names = [f"{kafka_settings.kafka_topic_prefix}{topic}" for topic in ("shopper", "catalogue")]
+    for made in cluster.create_topics([NewTopic(name, 2, 1, config=risky) for name in names]).values():
+        made.result(20)
+    found = open_event_log(kafka_settings)
+    found.partitions()
+    found.close()
+    assert f"topic {names[0]}: cleanup.policy should be delete; got compact" in caplog.text
+    assert f"topic {names[1]}: message.timestamp.type should be LogAppendTime; got CreateTime" in caplog.text
 
 
 def test_fewer_partitions_than_were_read_are_refused_and_more_are_taken(settings: Settings) -> None:
