@@ -19,6 +19,7 @@ RECENT_ITEMS = 20
 RECENT_QUERIES = 5
 CART_ITEMS = 50
 KEPT_VISITS = 8
+KEPT_CATEGORIES = 200
 LOOKS = frozenset({"view", "click", "add_to_cart", "add_to_wishlist", "purchase"})
 """Kinds that show interest in an item."""
 CART_KINDS = frozenset({"add_to_cart", "remove_from_cart", "purchase"})
@@ -47,7 +48,7 @@ class SessionFeatures(FeatureRow):
     duration_s: Annotated[float, msgspec.Meta(ge=0, description="from the visit's first to its last event [s]")]
     events: Annotated[int, count("events of the visit")]
     views: Annotated[int, count("item views of the visit")]
-    distinct_categories: Annotated[int, count("categories of the items seen in the visit")]
+    distinct_categories: Annotated[int, count("categories of the items seen in the visit, up to 200")]
     recent_items: Annotated[list[str], msgspec.Meta(description="distinct items, the latest first, up to 20")]
     recent_item_at_ms: Annotated[
         list[TimeMs], msgspec.Meta(description="when each recent item was last looked at [ms since 1970 UTC]")
@@ -75,6 +76,11 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
         self.events += other.events
         self.views += other.views
         for category in other.categories:
+            self.see(category)
+
+    def see(self, category: str) -> None:
+        """Note the category of an item."""
+        if len(self.categories) < KEPT_CATEGORIES:
             self.categories[category] = 1
 
 
@@ -149,7 +155,7 @@ def _visit(state: SessionState, event: Interaction) -> None:
             latest.events += 1
             latest.views += is_view
             if event.category:
-                latest.categories[event.category] = 1
+                latest.see(event.category)
             return
     new = Visit(time_us, time_us, 1, is_view, {event.category: 1} if event.category else {})
     if not visits:
