@@ -126,7 +126,7 @@ class KeyedState(Generic[S]):
             saved = self._saved.get(key)
             if saved is None:
                 return None
-            state = self._live[key] = self._decode(memoryview(saved)[_DAY.size :])
+            state = self._live[key] = self._decode(saved[_DAY.size :])
         return state
 
     def touch(self, key: str) -> S:
@@ -134,7 +134,7 @@ class KeyedState(Generic[S]):
         state = self._live.get(key)
         if state is None:
             saved = self._saved.get(key)
-            state = self._type() if saved is None else self._decode(memoryview(saved)[_DAY.size :])
+            state = self._type() if saved is None else self._decode(saved[_DAY.size :])
             self._live[key] = state
         self._changed.add(key)
         return state
