@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import uuid
@@ -21,6 +22,9 @@ from tests.kafka.broker import KafkaBroker
 from tests.kafka.jars import NoKafka, jars, java
 from tests.kafka.topics import drop_topics
 from tests.needs import do_without
+
+# A shell ignores SIGINT for what it runs in the background, and children inherit that: then no Ctrl-C could be tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more of what else the machine does than of the code.
 hypothesis_settings.register_profile("liveshelf", deadline=None, suppress_health_check=[HealthCheck.too_slow])

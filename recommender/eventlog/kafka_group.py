@@ -23,8 +23,11 @@ class GroupOffsets:
     def __init__(self, connection: KafkaConnection, group: str) -> None:
         self._connection = connection
         self._lock = threading.RLock()
-        self._wanted: dict[Place, int] = {}
+        self._commits = 0
+        self._wanted: dict[Place, tuple[int, int]] = {}
+        """The latest commit of each place: its number and its offset."""
         self._sent: dict[Place, int] = {}
+        """Number of the commit that is on its way."""
         self._confirmed: dict[Place, int] = {}
         self._failure: KafkaError | None = None
         self._consumer = Consumer(
@@ -38,7 +41,9 @@ class GroupOffsets:
             LogUnavailable: an earlier commit was refused; this one is on its way.
         """
         with self._lock:
-            self._wanted[place] = offset
+            if self._wanted.get(place, (0, -1))[1] != offset:
+                self._commits += 1
+                self._wanted[place] = (self._commits, offset)
             self._consumer.poll(0)
             self._send(place)
             failure, self._failure = self._failure, None
@@ -63,13 +68,15 @@ class GroupOffsets:
         self._consumer.close()
 
     def _settle(self) -> None:
-        """Wait until what was committed here is confirmed."""
+        """Wait until what was committed here until now is confirmed; others may go on committing."""
         deadline = time.monotonic() + self._connection.timeout_s
+        with self._lock:
+            goal = {place: number for place, (number, _) in self._wanted.items()}
         while True:
             with self._lock:
-                for place in self._wanted:
+                for place in goal:
                     self._send(place)
-                if self._wanted == self._confirmed:
+                if all(self._confirmed.get(place, 0) >= number for place, number in goal.items()):
                     self._failure = None
                     return
                 self._consumer.poll(0)
@@ -79,12 +86,12 @@ class GroupOffsets:
             time.sleep(_POLL_S)
 
     def _send(self, place: Place) -> None:
-        wanted = self._wanted[place]
-        if place in self._sent or self._confirmed.get(place) == wanted:
+        number, offset = self._wanted[place]
+        if place in self._sent or self._confirmed.get(place) == number:
             return
         try:
-            self._consumer.commit(offsets=[TopicPartition(*place, wanted)], asynchronous=True)
-            self._sent[place] = wanted
+            self._consumer.commit(offsets=[TopicPartition(*place, offset)], asynchronous=True)
+            self._sent[place] = number
         except KafkaException as error:
             self._failure = error.args[0]
 
