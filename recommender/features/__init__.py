@@ -8,10 +8,14 @@ from recommender.features.item_catalogue import ItemCatalogue
 from recommender.features.row import Column, ColumnType, FeatureRow
 from recommender.features.session import SessionFeatures
 from recommender.features.user import UserFeatures
+from recommender.features.user_items import UserItems
+from recommender.features.user_purchases import UserPurchases
 
 ROW_TYPES: tuple[type[FeatureRow], ...] = (
     SessionFeatures,
     UserFeatures,
+    UserItems,
+    UserPurchases,
     ItemCatalogue,
     ItemActivity,
     CategoryTrend,
@@ -29,6 +33,8 @@ __all__ = [
     "ItemCatalogue",
     "SessionFeatures",
     "UserFeatures",
+    "UserItems",
+    "UserPurchases",
     "aged",
     "implicit_session",
     "interaction",

@@ -13,7 +13,12 @@ from msgspec.structs import replace
 
 from recommender.features.category import CategoryTrend
 from recommender.features.decay import factor
-from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US, TREND_HALF_LIFE_US, ItemActivity
+from recommender.features.item_activity import (
+    NEIGHBOUR_HALF_LIFE_US,
+    POPULARITY_HALF_LIFE_US,
+    TREND_HALF_LIFE_US,
+    ItemActivity,
+)
 from recommender.features.panes import recount
 from recommender.features.row import FeatureRow
 from recommender.features.session import VISIT_GAP_US, SessionFeatures
@@ -76,6 +81,7 @@ def _item_activity(row: ItemActivity, now_us: int) -> dict[str, Any]:
     return changes | {
         "conversion_24h_ratio": purchases / views if views else 0.0,
         "trend_score": row.trend_score * fading(row.feature_time_us, now_us, TREND_HALF_LIFE_US),
+        "popularity_score": row.popularity_score * fading(row.feature_time_us, now_us, POPULARITY_HALF_LIFE_US),
         "also_viewed_scores": [score * left for score in row.also_viewed_scores],
         "also_bought_scores": [score * left for score in row.also_bought_scores],
     }

@@ -18,6 +18,7 @@ from recommender.features.user import INTEREST, Score
 from recommender.features.windows import SECOND_US, Panes, count_in, counts_at
 
 TREND_HALF_LIFE_US = 6 * 3_600 * SECOND_US
+POPULARITY_HALF_LIFE_US = 28 * 86_400 * SECOND_US
 NEIGHBOUR_HALF_LIFE_US = 14 * 86_400 * SECOND_US
 NEIGHBOURS = 20
 _KEPT_NEIGHBOURS = 100
@@ -50,6 +51,7 @@ class ItemActivity(FeatureRow):
         float, msgspec.Meta(ge=0, description="purchases_24h / views_24h; 0 without views [ratio]")
     ]
     trend_score: Annotated[float, msgspec.Meta(ge=0, description="interest in the item, half-life 6 hours")]
+    popularity_score: Annotated[float, msgspec.Meta(ge=0, description="interest in the item, half-life 28 days")]
     also_viewed: Annotated[list[str], msgspec.Meta(description="items viewed in the same sessions, up to 20")]
     also_viewed_scores: Annotated[list[Score], msgspec.Meta(description="pairs with each, half-life 14 days")]
     also_bought: Annotated[list[str], msgspec.Meta(description="items bought in the same sessions, up to 20")]
@@ -68,6 +70,7 @@ class ActivityState(msgspec.Struct, array_like=True, gc=False):
     viewed: DecayedSums | None = None
     bought: DecayedSums | None = None
     category: tuple[int, str] = (0, "")
+    popularity: DecayedSum = msgspec.field(default_factory=DecayedSum)
 
 
 class CategoryEntry(msgspec.Struct, gc=False):
@@ -90,6 +93,7 @@ def fold(state: ActivityState, event: Interaction) -> None:
     time_us = event.time_us
     state.clock.see(time_us)
     state.trend.add(time_us, interest, TREND_HALF_LIFE_US)
+    state.popularity.add(time_us, interest, POPULARITY_HALF_LIFE_US)
     if event.kind == "view":
         count_in(state.views, time_us)
     elif event.kind == "add_to_cart":
@@ -136,6 +140,7 @@ def row(item_id: str, state: ActivityState) -> ItemActivity:
         *purchases,
         purchases[2] / views[2] if views[2] else 0.0,
         state.trend.at(now_us, TREND_HALF_LIFE_US),
+        state.popularity.at(now_us, POPULARITY_HALF_LIFE_US),
         *(viewed.top(NEIGHBOURS, now_us, NEIGHBOUR_HALF_LIFE_US) if viewed else ([], [])),
         *(bought.top(NEIGHBOURS, now_us, NEIGHBOUR_HALF_LIFE_US) if bought else ([], [])),
         packed_panes(now_us, (state.views, state.carts, state.purchases)),

@@ -34,6 +34,9 @@ class ItemCatalogue(FeatureRow):
     tags: Annotated[list[str], msgspec.Meta(description="the shop's own marks")]
     image_url: Annotated[str, msgspec.Meta(description="empty when unknown")]
     page_url: Annotated[str, msgspec.Meta(description="empty when unknown")]
+    listed_at_ms: Annotated[
+        int, msgspec.Meta(ge=0, description="event time of its first item_upsert [ms since 1970 UTC]; 0 when unknown")
+    ]
 
 
 class CatalogueState(msgspec.Struct, array_like=True, gc=False):
@@ -55,10 +58,12 @@ class CatalogueState(msgspec.Struct, array_like=True, gc=False):
     tags: list[str] = []
     image_url: str = ""
     page_url: str = ""
+    listed_us: int = 0
+    """Time of the earliest upsert; 0 while there is none."""
 
 
 def fold(state: CatalogueState, event: AnyCatalogueEvent) -> bool:
-    """Take a catalogue event into the state; return False if a later one has overtaken it."""
+    """Take a catalogue event into the state; return False if later ones have overtaken it and it changes nothing."""
     time_us = event.time_us
     state.clock.see(time_us)
     if isinstance(event, StockChange):
@@ -66,8 +71,11 @@ def fold(state: CatalogueState, event: AnyCatalogueEvent) -> bool:
             return False
         state.stocked_us, state.stock = time_us, event.stock
         return True
+    is_first = isinstance(event, ItemUpsert) and not 0 < state.listed_us <= time_us
+    if is_first:
+        state.listed_us = time_us
     if time_us < state.described_us:
-        return False
+        return is_first
     state.described_us = time_us
     state.deleted = isinstance(event, ItemDelete)
     if isinstance(event, ItemUpsert):
@@ -121,4 +129,5 @@ def row(item_id: str, state: CatalogueState) -> ItemCatalogue:
         state.tags,
         state.image_url,
         state.page_url,
+        state.listed_us // 1000,
     )
