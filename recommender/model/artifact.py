@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from recommender.installation import write_atomically
 from recommender.model.description import CONTEXT_GROUPS, group_of
 from recommender.model.manifest import FORMAT, Manifest
+from recommender.model.parts import RANKER, BadPart, Parts, decode_parts, encode_parts, part_files
 
 Floats = npt.NDArray[np.float32]
 
@@ -31,12 +32,29 @@ _ARRAYS = {
     "item_feature_biases": ("item_features", 1),
 }
 """Array to the names of its rows and its number of dimensions."""
+_GRADIENTS = {
+    "shopper_gradients": ("shopper_features", 2),
+    "item_gradients": ("item_features", 2),
+    "item_bias_gradients": ("item_features", 1),
+}
+"""The same of what only learning on needs."""
 
 
 class _Names(msgspec.Struct, forbid_unknown_fields=True):
     item_ids: list[str]
     shopper_features: list[str]
     item_features: list[str]
+
+
+class Gradients(NamedTuple):
+    """Sums of squared gradients (Adagrad) of a model's embeddings, from which training can go on; float32."""
+
+    shopper: Floats
+    """[n_shopper_features, embedding_size]"""
+    item: Floats
+    """[n_item_features, embedding_size]"""
+    item_bias: Floats
+    """[n_item_features]"""
 
 
 class DamagedModel(RuntimeError):
@@ -56,6 +74,8 @@ class Model:
         item_embeddings: np.float32 array of shape [n_item_features, embedding_size].
         item_feature_biases: np.float32 array of shape [n_item_features].
         manifest: what the version says of itself; the registry completes it.
+        parts: what knows items by their number.
+        gradients: to be kept with it; what is read to be served comes without.
     """
 
     def __init__(
@@ -70,6 +90,8 @@ class Model:
         item_embeddings: Floats,
         item_feature_biases: Floats,
         manifest: Manifest,
+        parts: Parts | None = None,
+        gradients: Gradients | None = None,
     ) -> None:
         self.item_ids = list(item_ids)
         self.item_vectors = item_vectors
@@ -80,6 +102,8 @@ class Model:
         self.item_embeddings = item_embeddings
         self.item_feature_biases = item_feature_biases
         self.manifest = manifest
+        self.parts = parts or Parts()
+        self.gradients = gradients
 
     @property
     def version(self) -> str:
@@ -129,10 +153,13 @@ def write_model(model: Model, folder: Path) -> None:
     """Write a model's files into a new folder, the manifest last; completes the manifest."""
     folder.mkdir(parents=True)
     names = _Names(model.item_ids, model.shopper_features, model.item_features)
-    files = {NAMES: msgspec.json.encode(names)}
-    for array in _ARRAYS:
+    files = {NAMES: msgspec.json.encode(names), **encode_parts(model.parts)}
+    arrays = {array: getattr(model, array) for array in _ARRAYS}
+    if model.gradients is not None:
+        arrays |= dict(zip(_GRADIENTS, model.gradients, strict=True))
+    for array, values in arrays.items():
         buffer = io.BytesIO()
-        np.save(buffer, getattr(model, array), allow_pickle=False)
+        np.save(buffer, values, allow_pickle=False)
         files[f"{array}.npy"] = buffer.getvalue()
     for name, content in files.items():
         write_atomically(folder / name, content)
@@ -150,13 +177,32 @@ def read_model(folder: Path) -> Model:
     manifest = read_manifest(folder)
     names = _decode(folder, NAMES, _content(folder, manifest, NAMES), _Names)
     arrays = {array: _array(folder, manifest, names, array) for array in _ARRAYS}
+    files = {name: _content(folder, manifest, name) for name in part_files(RANKER in manifest.files)}
+    try:
+        parts = decode_parts(files, len(names.item_ids))
+    except BadPart as error:
+        raise DamagedModel(f"{folder.name}/{error}") from error
     return Model(
         manifest=manifest,
+        parts=parts,
         item_ids=names.item_ids,
         shopper_features=names.shopper_features,
         item_features=names.item_features,
         **arrays,
     )
+
+
+def read_gradients(folder: Path) -> Gradients | None:
+    """Read what training can go on from; None if the version was kept without.
+
+    Raises:
+        DamagedModel: a file is missing, changed, or breaks a rule of its content.
+    """
+    manifest = read_manifest(folder)
+    if not all(f"{array}.npy" in manifest.files for array in _GRADIENTS):
+        return None
+    names = _decode(folder, NAMES, _content(folder, manifest, NAMES), _Names)
+    return Gradients(*(_array(folder, manifest, names, array) for array in _GRADIENTS))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -174,7 +220,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _array(folder: Path, manifest: Manifest, names: _Names, array: str) -> Floats:
-    rows, dimensions = _ARRAYS[array]
+    rows, dimensions = (_ARRAYS | _GRADIENTS)[array]
     file = f"{array}.npy"
     where = f"{folder.name}/{file}"
     try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of a model's files."""
 
 
@@ -16,6 +16,12 @@ class Manifest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     format: int = FORMAT
     version: str = ""
     created_at: str = ""
+    kind: Literal["full", "online"] = "full"
+    """Whether it was trained on the history, or learned from the event log since another version."""
+    parent: str = ""
+    """The version that an online one began from."""
+    log_position: dict[str, str] = {}
+    """Partition of the event log to the position up to which an online version has learned."""
     data_from: str
     data_to: str
     events: int

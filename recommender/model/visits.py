@@ -1,0 +1,136 @@
+"""An index of visits: which items shoppers met one after the other, and who met the same ones.
+
+Sources: Kersbergen, Sprangers, Schelter, "Serenade: Low-Latency Session-Based Recommendation in e-Commerce at Scale",
+SIGMOD 2022 (VMIS-kNN: of each item only the latest visits are looked at); Ludewig, Jannach, "Evaluation of
+Session-based Recommendation Algorithms", UMUAI 2018 (item-to-next-item rules whose weight falls with the distance).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from recommender.model.links import Floats, Links, Numbers, links_of
+
+Int64s = npt.NDArray[np.int64]
+
+LATEST_VISITS = 500
+"""Visits of each item that are looked at, the latest ones (m of VMIS-kNN)."""
+NEIGHBOURS = 200
+"""Visits most like a shopper's that are asked for their items (k of VMIS-kNN)."""
+REACH = 10
+"""How many places after an item another one counts as following it."""
+DAY_US = 86_400_000_000
+FOLLOWER_HALF_LIFE_US = 14 * DAY_US
+
+
+class Visits:
+    """Visits in order of their ends, and the items of each in order of time.
+
+    Args:
+        starts: int64 [n_visits + 1], where each begins in ``items``.
+        items: int32 [n], numbers of items.
+        ends_us: int64 [n_visits], when each ended, ascending [us since 1970 UTC].
+    """
+
+    def __init__(self, starts: Int64s, items: Numbers, ends_us: Int64s) -> None:
+        self.starts = starts
+        self.items = items
+        self.ends_us = ends_us
+
+    @classmethod
+    def of_events(cls, sequence: npt.NDArray[Any], items: npt.NDArray[Any], times_us: Int64s, most: int) -> Visits:
+        """Put together the index of events.
+
+        Args:
+            sequence: int [n], which visit each event belongs to; any numbers.
+            items: int [n].
+            times_us: int64 [n].
+            most: items of a visit that are kept, the latest ones; repeats of one item count once, the last one.
+
+        Visits with a single item say nothing and are left out.
+        """
+        order = np.lexsort((times_us, sequence))
+        sequence, items, times_us = sequence[order], items[order], times_us[order]
+        # The last of each item in a visit stays.
+        backwards = np.arange(len(items))[::-1]
+        each_item = sequence.astype(np.int64) * (int(items.max(initial=0)) + 1) + items
+        _, last = np.unique(each_item[backwards], return_index=True)
+        kept = np.sort(backwards[last])
+        sequence, items, times_us = sequence[kept], items[kept], times_us[kept]
+        ends = np.flatnonzero(np.r_[sequence[1:] != sequence[:-1], True]) if len(items) else np.empty(0, np.int64)
+        begins = np.r_[0, ends[:-1] + 1] if len(ends) else ends
+        begins = np.maximum(begins, ends + 1 - most)
+        several = ends > begins
+        begins, ends = begins[several], ends[several]
+        by_end = np.argsort(times_us[ends], kind="stable")
+        begins, ends = begins[by_end], ends[by_end]
+        lengths = ends - begins + 1
+        starts = np.r_[0, np.cumsum(lengths)].astype(np.int64)
+        places = np.arange(starts[-1]) + np.repeat(begins - starts[:-1], lengths)
+        return cls(starts, items[places].astype(np.int32), times_us[ends].astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.ends_us)
+
+    def alike(self, items: npt.NDArray[Any], weights: npt.NDArray[Any]) -> tuple[Numbers, Floats]:
+        """Return the items of the visits most like a shopper's, with their scores.
+
+        Args:
+            items: int [n], distinct items that the shopper met lately.
+            weights: float [n], how much each counts.
+        """
+        by_item, begins = self._by_item
+        found: list[Any] = []
+        parts: list[Any] = []
+        for item, weight in zip(items.tolist(), weights.tolist(), strict=True):
+            if item + 1 < len(begins):
+                visits = by_item[max(begins[item], begins[item + 1] - LATEST_VISITS) : begins[item + 1]]
+                found.append(visits)
+                parts.append(np.full(len(visits), weight * self._rarity[item]))
+        if not found:
+            return np.empty(0, np.int32), np.empty(0, np.float32)
+        visits, inverse = np.unique(np.concatenate(found), return_inverse=True)
+        likeness = np.bincount(inverse, np.concatenate(parts))
+        if len(visits) > NEIGHBOURS:
+            # Of equally similar visits the later ones, which have the higher numbers.
+            chosen = np.argsort(likeness, kind="stable")[-NEIGHBOURS:]
+            visits, likeness = visits[chosen], likeness[chosen]
+        lengths = self.starts[visits + 1] - self.starts[visits]
+        places = np.arange(int(lengths.sum())) + np.repeat(self.starts[visits] - np.cumsum(lengths) + lengths, lengths)
+        reached, inverse = np.unique(self.items[places], return_inverse=True)
+        scores = np.bincount(inverse, np.repeat(likeness, lengths)) * self._rarity[reached]
+        return reached, scores.astype(np.float32)
+
+    def followers(self, n_items: int) -> Links:
+        """Return for each item those met after it: 1 / distance, halved with every 14 days of age."""
+        if not len(self):
+            return links_of(sp.csr_matrix((n_items, n_items), dtype=np.float32))
+        left = 2.0 ** ((self.ends_us - self.ends_us[-1]) / FOLLOWER_HALF_LIFE_US)
+        visit = np.repeat(np.arange(len(self)), np.diff(self.starts))
+        whole = sp.csr_matrix((n_items, n_items), dtype=np.float32)
+        for distance in range(1, REACH + 1):
+            same = visit[distance:] == visit[:-distance]
+            weights = (left[visit[distance:][same]] / distance).astype(np.float32)
+            pairs = (self.items[:-distance][same], self.items[distance:][same])
+            whole = whole + sp.csr_matrix((weights, pairs), shape=(n_items, n_items))
+        return links_of(whole)
+
+    @cached_property
+    def _by_item(self) -> tuple[Numbers, Int64s]:
+        """The numbers of the visits of each item, ascending, and where those of each item begin."""
+        visit = np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.starts))
+        order = np.argsort(self.items, kind="stable")
+        counts = np.bincount(self.items) if len(self.items) else np.zeros(0, np.int64)
+        return visit[order], np.r_[0, np.cumsum(counts)].astype(np.int64)
+
+    @cached_property
+    def _rarity(self) -> Floats:
+        """``log(visits / visits with the item)`` of each item, at least a little."""
+        counts = np.diff(self._by_item[1])
+        rarity: Floats = np.log1p(len(self) / np.maximum(counts, 1)).astype(np.float32)
+        return rarity
