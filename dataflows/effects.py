@@ -24,9 +24,9 @@ class ItemFiled(msgspec.Struct, gc=False):
 
 
 class Forgotten(NamedTuple):
-    """The state of an entity was dropped, so its row has to go."""
+    """The state of an entity was dropped, so its rows have to go, those of all its views."""
 
-    view: str
+    entity: str
     key: str
 
 

@@ -21,7 +21,8 @@ from dataflows.online import Online, OnlineWriter, stored
 from dataflows.saver import Saver
 from dataflows.sharding import StatePlace, keyed
 from dataflows.sinks import HistorySink
-from dataflows.stages import ActivityStage, CatalogueStage, CategoryStage, SessionStage, UserStage
+from dataflows.stages import ActivityStage, CatalogueStage, CategoryStage, SessionStage
+from dataflows.user_stage import UserStage
 from recommender.installation import Installation
 from recommender.settings import Settings
 

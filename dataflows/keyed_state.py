@@ -246,10 +246,10 @@ class KeyedState(Generic[S]):
     def _return_to(self, path: Path, version: int) -> None:
         run = self._database.execute
         settled, latest, saved_layout = run("SELECT settled, latest, layout FROM progress").fetchone()
-        layout = str(msgspec.inspect.type_info(self._type))
+        layouts = _layouts(self._type)
         if version == 0:
             self._database.executescript("DELETE FROM base; DELETE FROM block;")
-        elif saved_layout != layout:
+        elif saved_layout not in layouts:
             raise LostState(f"{path}: was saved by a version of Liveshelf whose {self._type.__name__} differs. {_ANEW}")
         elif not settled <= version <= latest:
             raise LostState(
@@ -258,5 +258,21 @@ class KeyedState(Generic[S]):
             )
         run("BEGIN")
         run("DELETE FROM block WHERE version > ?", (version,))
-        run("UPDATE progress SET settled = min(settled, ?), latest = ?, layout = ?", (version, version, layout))
+        run("UPDATE progress SET settled = min(settled, ?), latest = ?, layout = ?", (version, version, layouts[0]))
         run("COMMIT")
+
+
+def _layouts(state_type: type[msgspec.Struct]) -> list[str]:
+    """Return the layout of the states, and those of earlier versions that lack fields at its end.
+
+    Where a state is encoded as an array, a field that is added at the end and has a default is no change to those saved
+    before.
+    """
+    info = msgspec.inspect.type_info(state_type)
+    layouts = [str(info)]
+    while isinstance(info, msgspec.inspect.StructType) and info.array_like and not info.fields[-1].required:
+        info = msgspec.structs.replace(info, fields=info.fields[:-1])
+        layouts.append(str(info))
+        if not info.fields:
+            break
+    return layouts

@@ -17,11 +17,11 @@ from bytewax.operators import KeyedStream, StatefulBatchLogic, stateful_batch
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from dataflows import metrics
-from dataflows.effects import Effects
+from dataflows.effects import Effects, Forgotten
 from dataflows.saver import Saver
 from recommender.changes import ChangePublisher
 from recommender.deadletters import DeadLetter, RedisDeadLetters
-from recommender.features import FeatureRow
+from recommender.features import ROW_TYPES, FeatureRow
 from recommender.installation import resolve_redis_url
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
@@ -31,6 +31,11 @@ _MOST_WAITING = 4_000
 end of its epoch, in place of doing both at once."""
 _LETTER_WEIGHT = 16
 """How many rows a dead letter counts for, which can be as large as 16 KiB."""
+
+_VIEWS = {
+    row_type.entity: [other.view for other in ROW_TYPES if other.entity == row_type.entity] for row_type in ROW_TYPES
+}
+"""Entity to its views."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +61,8 @@ class Waiting:
     """What has come since the last write."""
 
     def __init__(self) -> None:
-        self.gone: set[tuple[str, str]] = set()
-        """View and key of rows that have to go, before others are written."""
+        self.gone: set[Forgotten] = set()
+        """Entity and key of rows that have to go, before others are written."""
         self.rows: dict[tuple[str, str], FeatureRow] = {}
         """By view and key."""
         self.letters: list[DeadLetter] = []
@@ -73,7 +78,8 @@ class Waiting:
         """
         rows = self.rows
         for place in effects.forgotten:
-            rows.pop(place, None)
+            for view in _VIEWS[place.entity]:
+                rows.pop((view, place.key), None)
             self.gone.add(place)
         for row in effects.rows:
             rows[row.view, row.key] = row
@@ -173,8 +179,8 @@ class OnlineWriter:
             self._changes.publish(view, changed)
 
     @_outlive_redis
-    def _forget(self, places: list[tuple[str, str]]) -> None:
-        self._features.forget(places)
+    def _forget(self, entities: list[Forgotten]) -> None:
+        self._features.forget(entities)
 
     @_outlive_redis
     def _bury(self, letters: list[DeadLetter]) -> None:

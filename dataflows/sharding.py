@@ -41,8 +41,8 @@ class Retention(NamedTuple):
 
     days_of: Callable[[str], int]
     """Gives for a key the days without an event [count]."""
-    view: str = ""
-    """The feature view whose row goes with the state; empty for none."""
+    entity: str = ""
+    """The entity whose rows go with the state; empty for none."""
 
 
 class Stage(Protocol[S]):
@@ -87,7 +87,7 @@ class _ShardLogic(StatefulBatchLogic, Generic[S]):
         keys = states.forget_idle(retention.days_of)
         if keys:
             metrics.FORGOTTEN.labels(self._stage.name).inc(len(keys))
-        return [Forgotten(retention.view, key) for key in keys if retention.view]
+        return [Forgotten(retention.entity, key) for key in keys if retention.entity]
 
     def snapshot(self) -> tuple[str, int]:
         if self._states is None:

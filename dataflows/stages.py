@@ -13,18 +13,15 @@ from recommender.events.fields import IMPLICIT_SESSION_PREFIX
 from recommender.features import (
     Interaction,
     SessionFeatures,
-    UserFeatures,
     category,
     item_activity,
     item_catalogue,
     session,
-    user,
 )
 from recommender.features.category import CategoryState
 from recommender.features.item_activity import ACTIVITY_KINDS, ActivityState, CategoryEntry
 from recommender.features.item_catalogue import UNKNOWN, CatalogueState
 from recommender.features.session import SessionState
-from recommender.features.user import UserState
 from recommender.settings import Settings
 
 _Keyed = list[tuple[str, Effects]]
@@ -108,7 +105,7 @@ class SessionStage:
     def __init__(self, settings: Settings) -> None:
         session_days, user_days = settings.session_days, settings.user_days
         self.retention = Retention(
-            lambda key: user_days if key.startswith(IMPLICIT_SESSION_PREFIX) else session_days, SessionFeatures.view
+            lambda key: user_days if key.startswith(IMPLICIT_SESSION_PREFIX) else session_days, SessionFeatures.entity
         )
 
     @staticmethod
@@ -139,38 +136,6 @@ class SessionStage:
             state = states.touch(session_id)
             session.fold(state, event)
             rows.append(session.row(session_id, state))
-        return made
-
-
-class UserStage:
-    """Keyed by user: keeps what known shoppers look at and buy."""
-
-    name = "users"
-    state_type = UserState
-
-    def __init__(self, settings: Settings) -> None:
-        self.retention = Retention(lambda _: settings.user_days, UserFeatures.view)
-
-    @staticmethod
-    def split(batches: _Keyed) -> Iterable[tuple[str, list[Interaction]]]:
-        """Send each event of a known shopper, unless it is late, to the shopper's shard."""
-        shards: dict[str, list[Interaction]] = {}
-        for _, effects in batches:
-            for event in effects.events:
-                if event.user_id and not event.late:
-                    shards.setdefault(shard_of(event.user_id), []).append(event)
-        return shards.items()
-
-    def process(self, inputs: list[list[Interaction]], states: KeyedState[UserState]) -> Effects:
-        """Return a row for each event."""
-        made = Effects()
-        rows = made.rows
-        for events in inputs:
-            for event in events:
-                user_id = event.user_id
-                state = states.touch(user_id)
-                user.fold(state, event)
-                rows.append(user.row(user_id, state))
         return made
 
 

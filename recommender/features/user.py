@@ -81,6 +81,10 @@ class UserState(msgspec.Struct, array_like=True, gc=False):
     prices: Prices | None = None
     bought: Bought | None = None
     refund_count: int = 0
+    items: bytes = b""
+    """State of the view user_items. It and the next stay encoded but for the events that change them."""
+    purchases: bytes = b""
+    """State of the view user_purchases."""
 
 
 class Prices(msgspec.Struct, array_like=True, gc=False):

@@ -188,7 +188,11 @@ def read_model(folder: Path) -> Model:
         item_ids=names.item_ids,
         shopper_features=names.shopper_features,
         item_features=names.item_features,
-        **arrays,
+        item_vectors=arrays["item_vectors"],
+        item_biases=arrays["item_biases"],
+        shopper_embeddings=arrays["shopper_embeddings"],
+        item_embeddings=arrays["item_embeddings"],
+        item_feature_biases=arrays["item_feature_biases"],
     )
 
 

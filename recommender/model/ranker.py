@@ -1,8 +1,7 @@
 """The ranker: one score for a candidate, learned from what the sources say of it and what the features know.
 
-Source: Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", Microsoft Research 2010; Ke et al., "LightGBM: A
-Highly Efficient Gradient Boosting Decision Tree", NIPS 2017. Its trees are kept as LightGBM's text, which holds numbers and
-no code.
+Sources: Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", Microsoft Research 2010; Ke et al., "LightGBM:
+A Highly Efficient Gradient Boosting Decision Tree", NIPS 2017. Its trees are kept as LightGBM's text: numbers, no code.
 """
 
 from __future__ import annotations
@@ -92,7 +91,7 @@ def fit_ranker(
         "num_threads": threads,
         "verbosity": -1,
     }
-    sets = []
+    sets: list[Any] = []
     for candidates, relevance, sizes in (fitted, validation):
         sets.append(
             lightgbm.Dataset(

@@ -1,8 +1,7 @@
 """An index of visits: which items shoppers met one after the other, and who met the same ones.
 
-Sources: Kersbergen, Sprangers, Schelter, "Serenade: Low-Latency Session-Based Recommendation in e-Commerce at Scale",
-SIGMOD 2022 (VMIS-kNN: of each item only the latest visits are looked at); Ludewig, Jannach, "Evaluation of
-Session-based Recommendation Algorithms", UMUAI 2018 (item-to-next-item rules whose weight falls with the distance).
+Source: Kersbergen, Sprangers, Schelter, "Serenade: Low-Latency Session-Based Recommendation in e-Commerce at Scale",
+SIGMOD 2022 (VMIS-kNN: of each item only the latest visits are looked at).
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
-from recommender.model.links import Floats, Links, Numbers, links_of
+from recommender.model.links import Floats, Numbers
 
 Int64s = npt.NDArray[np.int64]
 
@@ -22,10 +20,6 @@ LATEST_VISITS = 500
 """Visits of each item that are looked at, the latest ones (m of VMIS-kNN)."""
 NEIGHBOURS = 200
 """Visits most like a shopper's that are asked for their items (k of VMIS-kNN)."""
-REACH = 10
-"""How many places after an item another one counts as following it."""
-DAY_US = 86_400_000_000
-FOLLOWER_HALF_LIFE_US = 14 * DAY_US
 
 
 class Visits:
@@ -105,20 +99,6 @@ class Visits:
         reached, inverse = np.unique(self.items[places], return_inverse=True)
         scores = np.bincount(inverse, np.repeat(likeness, lengths)) * self._rarity[reached]
         return reached, scores.astype(np.float32)
-
-    def followers(self, n_items: int) -> Links:
-        """Return for each item those met after it: 1 / distance, halved with every 14 days of age."""
-        if not len(self):
-            return links_of(sp.csr_matrix((n_items, n_items), dtype=np.float32))
-        left = 2.0 ** ((self.ends_us - self.ends_us[-1]) / FOLLOWER_HALF_LIFE_US)
-        visit = np.repeat(np.arange(len(self)), np.diff(self.starts))
-        whole = sp.csr_matrix((n_items, n_items), dtype=np.float32)
-        for distance in range(1, REACH + 1):
-            same = visit[distance:] == visit[:-distance]
-            weights = (left[visit[distance:][same]] / distance).astype(np.float32)
-            pairs = (self.items[:-distance][same], self.items[distance:][same])
-            whole = whole + sp.csr_matrix((weights, pairs), shape=(n_items, n_items))
-        return links_of(whole)
 
     @cached_property
     def _by_item(self) -> tuple[Numbers, Int64s]:
