@@ -124,7 +124,7 @@ class TrainingSource(Protocol):
         """
 
     def items(self, as_of_us: int) -> list[ItemRows]:
-        """Return the latest rows of each item at or before an instant, by item id."""
+        """Return the latest rows of each item at or before an instant, not aged, in order of item ids."""
 
 
 LEAST_EVENTS = 20
