@@ -70,7 +70,7 @@ def two_taste_history(history_dir: Path, *, sessions_each: int = 120) -> None:
 def described(item_id: str, kind: str) -> ItemCatalogue:
     """Return the catalogue row of a shoe or a lamp; number 10 of each is never looked at."""
     title, brand = f"Fine {kind}", f"{kind} makers"
-    return ItemCatalogue(item_id, 1, True, 5, 4_900, "EUR", title, CATEGORIES[kind], brand, ["sale"], "", "")
+    return ItemCatalogue(item_id, 1, True, 5, 4_900, "EUR", title, CATEGORIES[kind], brand, ["sale"], "", "", 1)
 
 
 def plain_join(history_dir: Path) -> HistoryJoin:

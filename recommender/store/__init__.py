@@ -1,5 +1,6 @@
 """The feature store: Feast on Redis, behind the row classes. Feast itself is loaded when a store is opened."""
 
-from recommender.store.features import FeastFeatures, Shopper
+from recommender.features.shopper import Shopper
+from recommender.store.features import FeastFeatures
 
 __all__ = ["FeastFeatures", "Shopper"]

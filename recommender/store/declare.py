@@ -15,7 +15,7 @@ from recommender.features import ROW_TYPES, ColumnType, FeatureRow
 from recommender.history import EVENT_TIMESTAMP, parts_glob
 
 SERVICES = {
-    "shopper_v1": ("session", "user"),
+    "shopper_v1": ("session", "user", "user_items", "user_purchases"),
     "item_v1": ("item_catalogue", "item_activity"),
     "category_v1": ("category",),
 }

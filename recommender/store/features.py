@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from recommender.features import ROW_TYPES, FeatureRow, SessionFeatures, UserFeatures, aged, implicit_session
+from recommender.features import (
+    ROW_TYPES,
+    FeatureRow,
+    SessionFeatures,
+    UserFeatures,
+    UserItems,
+    UserPurchases,
+    aged,
+    implicit_session,
+)
+from recommender.features.shopper import Shopper
 from recommender.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,16 +30,6 @@ R = TypeVar("R", bound=FeatureRow)
 _KEYS_PER_READ = 500
 _ROWS_PER_WRITE = 1_000
 _WRITERS = 2
-
-
-class Shopper(NamedTuple):
-    """What the store knows of who is asking."""
-
-    user: UserFeatures | None
-    sessions: list[SessionFeatures]
-    """The known shopper's implicit session and the session named, as far as they exist, the latest first."""
-    feature_time_us: int = 0
-    """The latest feature time of these rows as they are stored; 0 without any."""
 
 
 class FeastFeatures:
@@ -72,9 +72,9 @@ class FeastFeatures:
         ]:
             written.result()
 
-    def forget(self, places: Iterable[tuple[str, str]]) -> None:
-        """Remove rows, given by view and key; of an entity that has but this one view."""
-        self._online.forget_rows(self._store.config, [(self._views[view], key) for view, key in places])
+    def forget(self, entities: Iterable[tuple[str, str]]) -> None:
+        """Remove all rows, of every view, of these entities, each given by kind (``user_id``) and id."""
+        self._online.forget_rows(self._store.config, entities)
 
     def read(self, row_type: type[R], keys: Sequence[str], now_us: int | None = None) -> list[R | None]:
         """Return the rows of these keys, in their order; None where nothing is stored.
@@ -101,19 +101,25 @@ class FeastFeatures:
             session_ids.append(session_id)
         if not session_ids:
             return Shopper(None, [])
-        sessions, users = self._codecs[SessionFeatures.view], self._codecs[UserFeatures.view]
-        refs, keys = sessions.refs, {SessionFeatures.entity: session_ids}
+        refs, keys = list(self._codecs[SessionFeatures.view].refs), {SessionFeatures.entity: session_ids}
         if user_id:
-            refs = refs + users.refs
+            for row_type in (UserFeatures, UserItems, UserPurchases):
+                refs += self._codecs[row_type.view].refs
             keys[UserFeatures.entity] = [user_id] * len(session_ids)
         response = await self._store.get_online_features_async(features=refs, entity_rows=keys, full_feature_names=True)
-        found = [row for row in sessions.decode(response, session_ids) if row is not None]
-        found.sort(key=lambda row: row.feature_time_us, reverse=True)
-        user = users.decode(response, [user_id])[0] if user_id else None
-        latest_us = max((row.feature_time_us for row in (user, *found) if row is not None), default=0)
-        if now_us is None:
-            return Shopper(user, found, latest_us)
-        return Shopper(user and aged(user, now_us), [aged(row, now_us) for row in found], latest_us)
+
+        def found(row_type: type[R], ids: Sequence[str]) -> list[R]:
+            rows = self._codecs[row_type.view].decode(response, ids) if ids else []
+            return [row for row in rows if row is not None]
+
+        known = [user_id] if user_id else []
+        sessions = found(SessionFeatures, session_ids)
+        sessions.sort(key=lambda row: row.feature_time_us, reverse=True)
+        users, items, purchases = found(UserFeatures, known), found(UserItems, known), found(UserPurchases, known)
+        latest_us = max((row.time_us for row in (*sessions, *users, *items, *purchases)), default=0)
+        if now_us is not None:
+            sessions, users = [aged(row, now_us) for row in sessions], [aged(row, now_us) for row in users]
+        return Shopper(_only(users), sessions, _only(items), _only(purchases), latest_us)
 
     def history_join(self, entity_rows: pd.DataFrame, row_types: Sequence[type[FeatureRow]]) -> pd.DataFrame:
         """Add to entity rows the columns of each view, ``view__column``, that were the latest at each row's timestamp.
@@ -141,6 +147,10 @@ class FeastFeatures:
         """Close the connections to Redis."""
         self._writers.shutdown()
         self._online.close()
+
+
+def _only(rows: Sequence[R]) -> R | None:
+    return rows[0] if rows else None
 
 
 def _latest(rows: Sequence[FeatureRow]) -> list[FeatureRow]:

@@ -80,12 +80,12 @@ class LiveshelfOnlineStore(RedisOnlineStore):
         if item_ids:
             client.sadd(item_index(config), *item_ids)
 
-    def forget_rows(self, config: RepoConfig, places: Iterable[tuple[FeatureView, str]]) -> None:
-        """Remove all that is stored of entities, each named by one of its views and its id."""
+    def forget_rows(self, config: RepoConfig, entities: Iterable[tuple[str, str]]) -> None:
+        """Remove all that is stored of entities, each given by kind and id: one hash holds the rows of all views."""
         client = self._get_client(config.online_store)
         with client.pipeline(transaction=False) as pipe:
-            for table, key in places:
-                pipe.unlink(_entity_key(config, table, key))
+            for entity, key in entities:
+                pipe.unlink(_entity_key(config, entity, key))
             pipe.execute()
 
     def _write_calls(self, config: RepoConfig, calls: Sequence[Call], item_ids: list[str]) -> None:
@@ -171,9 +171,9 @@ def item_index(config: RepoConfig) -> str:
     return f"{config.project}:items"
 
 
-def _entity_key(config: RepoConfig, table: FeatureView, entity_id: str) -> bytes:
+def _entity_key(config: RepoConfig, entity: str, entity_id: str) -> bytes:
     value = Value(string_val=entity_id)
-    entity_key = EntityKey(join_keys=[table.join_keys[0]], entity_values=[value])
+    entity_key = EntityKey(join_keys=[entity], entity_values=[value])
     return _redis_key(config.project, entity_key, config.entity_key_serialization_version)
 
 

@@ -65,11 +65,11 @@ def category(key: str, time_us: int, items: list[str]) -> CategoryTrend:
 
 
 def catalogue(item_id: str) -> ItemCatalogue:
-    return ItemCatalogue(item_id, NOON_US, False, 0, -1, "", "", "", "", [], "", "")
+    return ItemCatalogue(item_id, NOON_US, False, 0, -1, "", "", "", "", [], "", "", 0)
 
 
 def activity(item_id: str) -> ItemActivity:
-    return ItemActivity(item_id, NOON_US, *[0] * 9, 0.0, 0.0, [], [], [], [], [])
+    return ItemActivity(item_id, NOON_US, *[0] * 9, 0.0, 0.0, 0.0, [], [], [], [], [])
 
 
 @pytest.mark.parametrize("row_type", ROW_TYPES, ids=lambda row_type: row_type.view)
@@ -288,7 +288,7 @@ def test_requests_of_one_process_read_at_the_same_time(features: FeastFeatures) 
 def test_rows_that_are_forgotten_are_gone_and_a_later_one_is_written_whatever_its_time(features: FeastFeatures) -> None:
     gone, kept = fresh_key(), fresh_key()
     features.write([session(gone, NOON_US), session(kept, NOON_US)])
-    features.forget([(SessionFeatures.view, gone), (SessionFeatures.view, "never there")])
+    features.forget([(SessionFeatures.entity, gone), (SessionFeatures.entity, "never there")])
     assert features.read(SessionFeatures, [gone, kept]) == [None, session(kept, NOON_US)]
     features.write([session(gone, NOON_US - 1)])
     assert features.read(SessionFeatures, [gone]) == [session(gone, NOON_US - 1)]

@@ -25,7 +25,7 @@ def test_who_is_forgotten_and_comes_back_in_one_batch_has_the_new_row(settings: 
     writer.add(Effects(rows=[session("back", NOON_US), session("gone", NOON_US)]))
     writer.complete()
     back = session("back", NOON_US + newer_us)
-    forgotten = [Forgotten("session", "back"), Forgotten("session", "gone")]
+    forgotten = [Forgotten("session_id", "back"), Forgotten("session_id", "gone")]
     writer.add(Effects(rows=[back], forgotten=forgotten))  # as a step makes them: it forgets, then looks at what came
     writer.complete()
     features = FeastFeatures.open(settings)

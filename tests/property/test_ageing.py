@@ -243,7 +243,7 @@ def test_ageing_a_session_in_steps_is_ageing_it_at_once(steps: list[int]) -> Non
 
 
 def test_what_the_catalogue_says_does_not_age() -> None:
-    row = ItemCatalogue("i1", START, True, 5, 1_000, "EUR", "A tent", "Camping", "", [], "", "")
+    row = ItemCatalogue("i1", START, True, 5, 1_000, "EUR", "A tent", "Camping", "", [], "", "", 0)
     assert aged(row, START + 400 * DAY) is row
 
 

@@ -30,7 +30,7 @@ SHOP = [
 
 def catalogue(item_id: str, category: str, stock: int, feature_time_us: int = NOW_US) -> ItemCatalogue:
     return ItemCatalogue(
-        item_id, feature_time_us, stock != 0, stock, 1_000, "EUR", f"The {item_id}", category, "", [], "", ""
+        item_id, feature_time_us, stock != 0, stock, 1_000, "EUR", f"The {item_id}", category, "", [], "", "", 0
     )
 
 
@@ -43,6 +43,7 @@ def activity(
         feature_time_us,
         *[0] * 9,
         0.0,
+        trend,
         trend,
         list(viewed),
         scores[: len(viewed)],
