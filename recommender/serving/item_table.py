@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from recommender.events import category_levels
 from recommender.features import ItemActivity, ItemCatalogue
-from recommender.features.item_activity import TREND_HALF_LIFE_US
+from recommender.features.item_activity import POPULARITY_HALF_LIFE_US, TREND_HALF_LIFE_US
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.ports import Rows, Scores
 from recommender.serving.text_index import TextIndex
@@ -59,10 +59,16 @@ class ItemTable:
         self._loaded = np.zeros(1024, bool)
         self._available = np.zeros(1024, bool)
         self._trend = np.full(1024, NO_TREND)
+        self._popularity = np.full(1024, NO_TREND)
+        self._price = np.full(1024, np.nan)
+        self._listed_ms = np.full(1024, np.nan)
+        self._category = np.zeros(1024, np.int32)
+        self._brand = np.zeros(1024, np.int32)
+        self._codes: dict[str, int] = {"": 0}
         self._catalogue_us: list[int] = []
         self._activity_us: list[int] = []
         self._of_category: dict[str, dict[int, None]] = {}
-        self._trending: dict[tuple[str, int], Rows] = {}
+        self._trending: dict[tuple[str, str, int], Rows] = {}
         self._trending_version = 0
 
     @property
@@ -74,6 +80,35 @@ class ItemTable:
     def trend(self) -> Scores:
         """Binary logarithm of each row's interest, on one scale for all instants: only differences mean something."""
         return self._trend[: len(self.ids)]
+
+    @property
+    def popularity(self) -> Scores:
+        """The same of the interest over weeks."""
+        return self._popularity[: len(self.ids)]
+
+    @property
+    def price(self) -> Scores:
+        """Price of each row [cents]; NaN if unknown."""
+        return self._price[: len(self.ids)]
+
+    @property
+    def listed_ms(self) -> Scores:
+        """Since when each row is in the catalogue [ms since 1970 UTC]; NaN if unknown."""
+        return self._listed_ms[: len(self.ids)]
+
+    @property
+    def category(self) -> npt.NDArray[np.int32]:
+        """Code of each row's category; 0 for none."""
+        return self._category[: len(self.ids)]
+
+    @property
+    def brand(self) -> npt.NDArray[np.int32]:
+        """Code of each row's brand; 0 for none."""
+        return self._brand[: len(self.ids)]
+
+    def code_of(self, name: str) -> int | None:
+        """Return the code of a category or brand that some row has or had."""
+        return self._codes.get(name)
 
     def row_of(self, item_id: str) -> int | None:
         """Return the row of a loaded item."""
@@ -99,15 +134,23 @@ class ItemTable:
 
     def trending(self, category: str | None, most: int) -> Rows:
         """Return the available rows of most interest, in a category or in all, the first first; ties by row."""
+        return self._highest("trend", category, most)
+
+    def popular(self, category: str | None, most: int) -> Rows:
+        """Return the available rows of most interest over weeks, in the same way."""
+        return self._highest("popularity", category, most)
+
+    def _highest(self, column: str, category: str | None, most: int) -> Rows:
         if self._trending_version != self.version:
             self._trending.clear()
             self._trending_version = self.version
-        key = (category or "", most)
+        key = (column, category or "", most)
         found = self._trending.get(key)
         if found is None:
+            values = getattr(self, column)
             rows = np.arange(len(self.ids)) if category is None else np.sort(self.in_category(category))
             rows = rows[self._available[rows]]
-            found = self._trending[key] = rows[best(self._trend[rows], most)]
+            found = self._trending[key] = rows[best(values[rows], most)]
         return found
 
     def put(self, item_id: str, catalogue: ItemCatalogue | None, activity: ItemActivity | None) -> None:
@@ -164,6 +207,11 @@ class ItemTable:
             self._loaded = np.concatenate([self._loaded, np.zeros(row, bool)])
             self._available = np.concatenate([self._available, np.zeros(row, bool)])
             self._trend = np.concatenate([self._trend, np.full(row, NO_TREND)])
+            self._popularity = np.concatenate([self._popularity, np.full(row, NO_TREND)])
+            self._price = np.concatenate([self._price, np.full(row, np.nan)])
+            self._listed_ms = np.concatenate([self._listed_ms, np.full(row, np.nan)])
+            self._category = np.concatenate([self._category, np.zeros(row, np.int32)])
+            self._brand = np.concatenate([self._brand, np.zeros(row, np.int32)])
         self.ids.append(item_id)
         self.catalogue.append(None)
         self.also_viewed.append(NO_NEIGHBOURS)
@@ -177,6 +225,10 @@ class ItemTable:
         self.catalogue[row] = catalogue
         self._catalogue_us[row] = catalogue.feature_time_us
         self._available[row] = catalogue.available
+        self._price[row] = catalogue.price_cents if catalogue.price_cents >= 0 else np.nan
+        self._listed_ms[row] = catalogue.listed_at_ms or np.nan
+        self._category[row] = self._codes.setdefault(catalogue.category, len(self._codes))
+        self._brand[row] = self._codes.setdefault(catalogue.brand, len(self._codes))
         old, new = before.category if before else "", catalogue.category
         if old != new:
             for level in category_levels(old):
@@ -196,6 +248,8 @@ class ItemTable:
         score = activity.trend_score
         age = activity.feature_time_us / TREND_HALF_LIFE_US
         self._trend[row] = math.log2(score) + age if score > 0 else NO_TREND
+        score, age = activity.popularity_score, activity.feature_time_us / POPULARITY_HALF_LIFE_US
+        self._popularity[row] = math.log2(score) + age if score > 0 else NO_TREND
         as_of_us = activity.feature_time_us
         self.also_viewed[row] = self._neighbours(activity.also_viewed, activity.also_viewed_scores, as_of_us)
         self.also_bought[row] = self._neighbours(activity.also_bought, activity.also_bought_scores, as_of_us)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from recommender.features import ItemCatalogue
 from recommender.model.description import describe_item
-from recommender.serving.ports import Floats, ServableModel
+from recommender.serving.numbering import Numbering
+from recommender.serving.ports import Floats, Rows, ServableModel
 
 
 class ItemVectors:
@@ -17,7 +18,7 @@ class ItemVectors:
 
     def __init__(self, model: ServableModel) -> None:
         self.model = model
-        self._trained = {item_id: place for place, item_id in enumerate(model.item_ids)}
+        self.numbering = Numbering(model.item_ids)
         size = model.item_vectors.shape[1]
         self._matrix = np.zeros((1024, size), np.float32)
         self._biases = np.zeros(1024, np.float32)
@@ -35,7 +36,7 @@ class ItemVectors:
         """Set one row."""
         self._reserve(row + 1)
         self.rows = max(self.rows, row + 1)
-        place = self._trained.get(item_id)
+        place = self.numbering.place(item_id, row)
         if place is not None:
             vector, bias, known = self.model.item_vectors[place], float(self.model.item_biases[place]), True
         elif catalogue is not None:
@@ -65,6 +66,14 @@ class ItemVectors:
         self._reserve(rows)
         found: Floats = self._matrix[:rows] @ vector
         found += self._biases[:rows]
+        return found
+
+    def scores_of(self, vector: Floats, rows: Rows) -> Floats:
+        """Return the model's score of some rows for a shopper's vector; NaN for those that it cannot score."""
+        self._reserve(int(rows.max(initial=-1)) + 1)
+        found: Floats = self._matrix[rows] @ vector
+        found += self._biases[rows]
+        found[~self._known[rows]] = np.nan
         return found
 
     def similarities(self, row: int, rows: int) -> Floats:

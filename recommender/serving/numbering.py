@@ -1,0 +1,36 @@
+"""Between a model's numbers of items and the rows of the item table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from recommender.serving.ports import Rows
+
+
+class Numbering:
+    """The row of each item that a model knows, as far as the table has it."""
+
+    def __init__(self, item_ids: Sequence[str]) -> None:
+        self.number_of = {item_id: number for number, item_id in enumerate(item_ids)}
+        self._rows = np.full(len(item_ids), -1, np.intp)
+
+    def place(self, item_id: str, row: int) -> int | None:
+        """Note an item's row; return its number, or None where the model does not know it."""
+        number = self.number_of.get(item_id)
+        if number is not None:
+            self._rows[number] = row
+        return number
+
+    def place_all(self, item_ids: Iterable[str]) -> npt.NDArray[np.int64]:
+        """Note the rows of items from row 0 on; return int64 [n], the number of each, -1 for one not known."""
+        numbers = np.fromiter((self.number_of.get(item_id, -1) for item_id in item_ids), np.int64)
+        known = np.flatnonzero(numbers >= 0)
+        self._rows[numbers[known]] = known
+        return numbers
+
+    def rows(self, numbers: npt.NDArray[np.integer]) -> Rows:
+        """Return the row of each number; -1 where the table does not have the item."""
+        return self._rows[numbers]
