@@ -17,44 +17,59 @@ _LIST_SEPARATOR = "|"
 
 
 class EventColumns:
-    """The columns of one file.
+    """The columns of one file of texts.
 
     Args:
-        names: event fields, or ``context.<field>`` and ``attributes.<name>`` for what lies in an object.
-        path: the file, for messages.
-
-    Raises:
-        WrongFormat: a name is no event field, or stands twice, or there is no event_time.
+        fields: the event field of each, or ``context.<field>`` and ``attributes.<name>`` for what lies in an object;
+            None for a column to pass over.
     """
 
-    def __init__(self, names: Sequence[str], path: Path) -> None:
+    def __init__(self, fields: Sequence[str | None]) -> None:
         kinds = field_types()
-        unknown = [name for name in names if not _is_known(name, kinds)]
-        if unknown:
-            raise WrongFormat(
-                f"{path}: each column must be named as an event field ({', '.join(sorted(kinds))}); "
-                f"got {', '.join(repr(name) for name in unknown[:10])}"
-            )
-        objects = {name.partition(".")[0] for name in names if "." in name}
-        if len(set(names)) < len(names) or objects & set(names):
-            raise WrongFormat(f"{path}: column names must differ; got {', '.join(names)}")
-        if "event_time" not in names:
-            raise WrongFormat(f"{path}: a column event_time is required; got {', '.join(names) or 'an empty file'}")
-        self.width = len(names)
-        self._parsers = [(name, _parser(name, kinds)) for name in names]
+        self.width = len(fields)
+        self._parsers = [(place, field, _parser(field, kinds)) for place, field in enumerate(fields) if field]
 
     def event(self, texts: Sequence[str]) -> RawEvent:
         """Return the event of a row of texts, without its empty cells; what does not parse stays text."""
         event: RawEvent = {}
-        for (name, parse), text in zip(self._parsers, texts, strict=True):
+        for place, field, parse in self._parsers:
+            text = texts[place]
             if not text:
                 continue
-            where, _, inner = name.partition(".")
+            where, _, inner = field.partition(".")
             if inner:
                 event.setdefault(where, {})[inner] = parse(text)
             else:
                 event[where] = parse(text)
         return event
+
+
+def check_columns(names: Sequence[str], path: Path) -> None:
+    """Refuse columns that are not named as event fields.
+
+    Raises:
+        WrongFormat: a name is no event field, or stands twice, or there is no event_time.
+    """
+    unknown = [name for name in names if not is_field(name)]
+    if unknown:
+        raise WrongFormat(
+            f"{path}: each column must be named as an event field ({', '.join(sorted(field_types()))}); "
+            f"got {', '.join(repr(name) for name in unknown[:10])}"
+        )
+    objects = {name.partition(".")[0] for name in names if "." in name}
+    if len(set(names)) < len(names) or objects & set(names):
+        raise WrongFormat(f"{path}: column names must differ; got {', '.join(names)}")
+    if "event_time" not in names:
+        raise WrongFormat(f"{path}: a column event_time is required; got {', '.join(names) or 'an empty file'}")
+
+
+def is_field(name: str) -> bool:
+    """Tell whether an event may have this field; ``context.device`` lies in an object."""
+    kinds = field_types()
+    where, dot, inner = name.partition(".")
+    if where == "context" and dot:
+        return name in kinds
+    return where in kinds and (not dot or (bool(inner) and kinds[where] == "object"))
 
 
 @cache
@@ -66,13 +81,6 @@ def field_types() -> dict[str, str]:
         prefix = "context." if name == "Context" else ""
         types.update({prefix + field: _json_type(schema) for field, schema in definition["properties"].items()})
     return types
-
-
-def _is_known(name: str, kinds: dict[str, str]) -> bool:
-    where, dot, inner = name.partition(".")
-    if where == "context" and dot:
-        return name in kinds
-    return where in kinds and (not dot or (bool(inner) and kinds[where] == "object"))
 
 
 def _json_type(schema: dict[str, Any]) -> str:
