@@ -6,22 +6,86 @@ import os
 import re
 import secrets
 import shutil
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal, NamedTuple
 
+from recommender.folder_lock import lock_folder
 from recommender.installation import write_atomically
-from recommender.model.artifact import DamagedModel, Model, read_manifest, read_model, write_model
+from recommender.model.activations import Activation, Activations, trail
+from recommender.model.artifact import (
+    DamagedModel,
+    Model,
+    read_gradients,
+    read_manifest,
+    read_model,
+    write_model,
+)
 from recommender.model.manifest import Manifest
 
+KEPT = 5
+"""Versions that pruning leaves, unless told [count]."""
 _CURRENT = "CURRENT"
+_ACTIVATIONS = "ACTIVATIONS"
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
+_ABANDONED = re.compile(rf"\.{_VERSION.pattern}\.[0-9]+")
+_LOCK_WAIT_S = 30.0
+_FRESH = timedelta(minutes=10)
+"""For so long a new version that was never current is kept: whoever made it may be about to activate it."""
+
+Fingerprint = tuple[tuple[str, int, int], ...]
+
+
+class UnknownModel(DamagedModel):
+    """The registry has no such version."""
+
+
+class NoEarlierModel(RuntimeError):
+    """No version that was current before can be served; the text tells of those tried."""
+
+
+class Activated(NamedTuple):
+    """What an activation or a rollback did."""
+
+    version: str
+    before: str | None
+    """The version that was current until then; the same one where nothing changed."""
+    skipped: dict[str, str]
+    """Versions that a rollback passed over, with the reason."""
+
+
+class Overview(NamedTuple):
+    """A version as the registry sees it."""
+
+    version: str
+    current: bool
+    damage: str | None
+    """Why it cannot be served."""
+    size_bytes: int
+    manifest: Manifest | None
+    """None where it cannot be read."""
+
+
+class Pruned(NamedTuple):
+    """What pruning did."""
+
+    removed: list[str]
+    kept: list[str]
+    freed_bytes: int
 
 
 class ModelRegistry:
-    """A folder for each version, and a pointer file ``CURRENT`` that is replaced as a whole."""
+    """A folder for each version, and a pointer file ``CURRENT`` that is replaced as a whole.
+
+    Whoever changes the pointer, or removes versions, holds the lock of the folder; readers need none.
+    """
 
     def __init__(self, models_dir: Path) -> None:
         self._dir = models_dir
+        self._activations = Activations(models_dir / _ACTIVATIONS)
+        self._checked: dict[str, tuple[Fingerprint, str | None]] = {}
 
     def save(self, model: Model, now: datetime | None = None) -> str:
         """Keep a model as a new version and return its name, which sorts by time. It is not made current."""
@@ -37,14 +101,54 @@ class ModelRegistry:
             raise
         return model.version
 
-    def activate(self, version: str) -> None:
+    def activate(self, version: str, *, reason: str = "", now: datetime | None = None) -> Activated:
         """Make a version current, once all of it could be read.
+
+        Where it is current already nothing changes, but who has refused it tries it again.
 
         Raises:
             DamagedModel: it cannot be served; the current version stays.
+            FolderInUse: others have been changing the current version for half a minute.
         """
-        self.load(version)
-        write_atomically(self._dir / _CURRENT, f"{version}\n".encode())
+        with self._locked("activate"):
+            self._check(version)
+            return self._point_to(version, "activate", reason, now)
+
+    def rollback(self, *, reason: str = "", now: datetime | None = None) -> Activated:
+        """Make the version current that was so before, passing over those that cannot be served.
+
+        Raises:
+            NoEarlierModel: there is none; the current version stays.
+            FolderInUse: others have been changing the current version for half a minute.
+        """
+        with self._locked("rollback"):
+            target, skipped = self._earlier()
+            if target is None:
+                tried = "".join(f"; {version} cannot be served: {why}" for version, why in skipped.items())
+                raise NoEarlierModel(
+                    f"models: a version that was current before {self.current_version() or 'any'} must be there{tried}"
+                )
+            return self._point_to(target, "rollback", reason, now)._replace(skipped=skipped)
+
+    def prune(self, keep: int = KEPT, *, now: datetime | None = None) -> Pruned:
+        """Remove versions until ``keep`` are left: unreadable ones first, then online ones, the oldest first.
+
+        The current version stays, the one that a rollback would go to, and a new one that was never current.
+
+        Raises:
+            FolderInUse: others have been changing the current version for half a minute.
+        """
+        with self._locked("prune"):
+            self._remove_abandoned()
+            versions = self.versions()
+            spared = {self.current_version(), self._earlier()[0], *self._fresh(versions, now or datetime.now(UTC))}
+            ranked = sorted((self._worth(version), version) for version in versions if version not in spared)
+            removed = [version for _, version in ranked[: max(0, len(versions) - keep)]]
+            freed = sum(self.size_bytes(version) for version in removed)
+            for version in removed:
+                self._remove(self._dir / version)
+                self._checked.pop(version, None)
+        return Pruned(sorted(removed), [version for version in versions if version not in removed], freed)
 
     def current_version(self) -> str | None:
         """Return the current version's name, or None if there is none yet."""
@@ -58,6 +162,10 @@ class ModelRegistry:
         if not self._dir.is_dir():
             return []
         return sorted(path.name for path in self._dir.iterdir() if _VERSION.fullmatch(path.name))
+
+    def history(self) -> list[Activation]:
+        """Return the changes of the current version, the oldest first."""
+        return self._activations.read()
 
     def manifest(self, version: str) -> Manifest:
         """Return what a version says of itself.
@@ -84,7 +192,141 @@ class ModelRegistry:
         version = self.current_version()
         return self.load(version) if version else None
 
+    def damage(self, version: str) -> str | None:
+        """Return why a version cannot be served, None where it can. Files are read again only once they change."""
+        try:
+            fingerprint = self.fingerprint(version)
+            known = self._checked.get(version)
+            if known is None or known[0] != fingerprint:
+                known = self._checked[version] = (fingerprint, self._damage(version))
+            return known[1]
+        except DamagedModel as error:
+            return str(error)
+
+    def overview(self, version: str) -> Overview:
+        """Return what there is to know of a version.
+
+        Raises:
+            UnknownModel: there is no such version.
+        """
+        self._folder(version)
+        try:
+            manifest = self.manifest(version)
+        except DamagedModel:
+            manifest = None
+        current = version == self.current_version()
+        return Overview(version, current, self.damage(version), self.size_bytes(version), manifest)
+
+    def size_bytes(self, version: str) -> int:
+        """Return the size of a version's files."""
+        return sum(size for _, size, _ in self.fingerprint(version))
+
+    def fingerprint(self, version: str) -> Fingerprint:
+        """Return name, size and time of change of a version's files: other ones once a file has changed.
+
+        Raises:
+            UnknownModel: there is no such version.
+        """
+        return _fingerprint(sorted(self._folder(version).glob("*")))
+
+    def pointer(self) -> Fingerprint:
+        """Return another value after each activation, of whichever version."""
+        return _fingerprint([self._dir / _CURRENT])
+
+    def _point_to(
+        self, version: str, act: Literal["activate", "rollback"], reason: str, now: datetime | None
+    ) -> Activated:
+        """Set the pointer, then note it: if the note is lost, the next one makes up for it."""
+        at = (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds")
+        before = self.current_version()
+        history = self._activations.read()
+        notes = []
+        if before is not None and trail(history, None)[-1:] != [before]:
+            notes.append(Activation(at, before, "found"))
+        if version != before:
+            notes.append(Activation(at, version, act, reason))
+        write_atomically(self._dir / _CURRENT, f"{version}\n".encode())
+        if notes:
+            self._activations.append(notes)
+        return Activated(version, before, {})
+
+    def _earlier(self) -> tuple[str | None, dict[str, str]]:
+        """Return what a rollback goes to, and what it passes over."""
+        skipped: dict[str, str] = {}
+        current = self.current_version()
+        for version in reversed(trail(self._activations.read(), current)[:-1]):
+            if version == current or version in skipped:
+                continue
+            damage = self._damage(version)
+            if damage is None:
+                return version, skipped
+            skipped[version] = damage
+        return None, skipped
+
+    def _check(self, version: str) -> None:
+        """Read all of a version, what only learning needs included."""
+        self.load(version)
+        read_gradients(self._folder(version))
+
+    def _damage(self, version: str) -> str | None:
+        try:
+            self._check(version)
+        except DamagedModel as error:
+            return str(error)
+        return None
+
+    def _fresh(self, versions: list[str], now: datetime) -> set[str]:
+        """Return the versions made lately that were never current."""
+        oldest = f"{now.astimezone(UTC) - _FRESH:%Y%m%dT%H%M%S}"
+        return {version for version in versions if version > oldest} - {each.version for each in self.history()}
+
+    def _worth(self, version: str) -> int:
+        try:
+            return 1 if self.manifest(version).kind == "online" else 2
+        except DamagedModel:
+            return 0
+
+    def _remove(self, folder: Path) -> None:
+        """Take a folder away so that no reader ever sees half of it as a version."""
+        gone = folder if folder.name.startswith(".") else folder.rename(self._dir / f".{folder.name}.{os.getpid()}")
+        shutil.rmtree(gone)
+
+    def _remove_abandoned(self) -> None:
+        """Remove what killed processes have left half written."""
+        for path in self._dir.iterdir():
+            if _ABANDONED.fullmatch(path.name) and not _is_alive(int(path.name.rpartition(".")[2])):
+                self._remove(path)
+
+    @contextmanager
+    def _locked(self, purpose: str) -> Iterator[None]:
+        with lock_folder(self._dir, f"models {purpose}", wait_s=_LOCK_WAIT_S):
+            yield
+
     def _folder(self, version: str) -> Path:
         if not _VERSION.fullmatch(version):
-            raise DamagedModel(f"model version: must look like 20261122T081500-0a1b; got {version!r}")
-        return self._dir / version
+            raise UnknownModel(f"model version: must look like 20261122T081500-0a1b; got {version!r}")
+        folder = self._dir / version
+        if not folder.is_dir():
+            raise UnknownModel(f"model version: must be one that the registry has; got {version}")
+        return folder
+
+
+def _fingerprint(paths: list[Path]) -> Fingerprint:
+    found = []
+    for path in paths:
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        found.append((f"{path.name} {stat.st_ino}", stat.st_size, stat.st_mtime_ns))
+    return tuple(found)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
