@@ -25,6 +25,8 @@ from recommender.features import (
     ItemCatalogue,
     SessionFeatures,
     UserFeatures,
+    UserItems,
+    UserPurchases,
     aged,
     implicit_session,
 )
@@ -221,14 +223,25 @@ def test_a_known_shopper_has_the_user_row_and_both_sessions_the_latest_first(fea
     user_id, session_id = fresh_key(), fresh_key()
     own, named = session(implicit_session(user_id), NOON_US, user_id), session(session_id, NOON_US + 1, user_id)
     user = UserFeatures(user_id, NOON_US, *[0] * 12, 0.0, "", 0.0, [], [], [], [], [])
-    features.write([own, named, user])
+    items = UserItems(user_id, NOON_US - 1, ["b", "a"], [2, 1], [1, 7])
+    purchases = UserPurchases(user_id, NOON_US - 2, ["a"], [2], [5], [1], [3.5])
+    features.write([own, named, user, items, purchases])
+    alone = Shopper(user, [own], items, purchases, NOON_US)
 
-    assert shopper(features, user_id, session_id) == Shopper(user, [named, own], NOON_US + 1)
-    assert shopper(features, user_id, None) == Shopper(user, [own], NOON_US)
-    assert shopper(features, user_id, implicit_session(user_id)) == Shopper(user, [own], NOON_US)
-    assert shopper(features, user_id, "another session") == Shopper(user, [own], NOON_US)
-    assert shopper(features, None, session_id) == Shopper(None, [named], NOON_US + 1)
-    assert shopper(features, "another user", session_id) == Shopper(None, [named], NOON_US + 1)
+    assert shopper(features, user_id, session_id) == alone._replace(sessions=[named, own], feature_time_us=NOON_US + 1)
+    assert shopper(features, user_id, None) == alone
+    assert shopper(features, user_id, implicit_session(user_id)) == alone
+    assert shopper(features, user_id, "another session") == alone
+    assert shopper(features, None, session_id) == Shopper(None, [named], feature_time_us=NOON_US + 1)
+    assert shopper(features, "another user", session_id) == Shopper(None, [named], feature_time_us=NOON_US + 1)
+
+
+def test_a_shopper_is_read_as_far_as_there_are_rows_and_is_as_new_as_the_newest(features: FeastFeatures) -> None:
+    user_id = fresh_key()
+    items = UserItems(user_id, NOON_US + 5, ["a"], [1], [1])
+    features.write([items])
+    assert shopper(features, user_id, None) == Shopper(None, [], items, None, NOON_US + 5)
+    assert asyncio.run(features.read_shopper(user_id, None, NOON_US * 2)).items == items
 
 
 def test_rows_are_read_as_of_the_instant_asked_for_and_as_they_are_stored_without_one(features: FeastFeatures) -> None:
@@ -250,7 +263,7 @@ def test_rows_are_read_as_of_the_instant_asked_for_and_as_they_are_stored_withou
     assert now.user == read
     assert [(each.events, each.views, each.cart_items) for each in now.sessions] == [(0, 0, ["i1"])]
     assert now.feature_time_us == NOON_US
-    assert shopper(features, user_id, None) == Shopper(stored, [visit], NOON_US)
+    assert shopper(features, user_id, None) == Shopper(stored, [visit], feature_time_us=NOON_US)
 
 
 def test_what_feast_itself_reads_can_be_aged(features: FeastFeatures) -> None:
@@ -292,6 +305,18 @@ def test_rows_that_are_forgotten_are_gone_and_a_later_one_is_written_whatever_it
     assert features.read(SessionFeatures, [gone, kept]) == [None, session(kept, NOON_US)]
     features.write([session(gone, NOON_US - 1)])
     assert features.read(SessionFeatures, [gone]) == [session(gone, NOON_US - 1)]
+
+
+def test_with_an_entity_its_rows_of_all_views_are_forgotten(features: FeastFeatures) -> None:
+    gone, kept = fresh_key(), fresh_key()
+    for user_id in (gone, kept):
+        user = UserFeatures(user_id, NOON_US, *[0] * 12, 0.0, "", 0.0, [], [], [], [], [])
+        purchases = UserPurchases(user_id, NOON_US, [], [], [], [], [])
+        features.write([user, UserItems(user_id, NOON_US, [], [], []), purchases, session(user_id, NOON_US)])
+    features.forget([(UserFeatures.entity, gone)])
+    for row_type in (UserFeatures, UserItems, UserPurchases):
+        assert [row and row.user_id for row in features.read(row_type, [gone, kept])] == [None, kept]
+    assert features.read(SessionFeatures, [gone]) == [session(gone, NOON_US)]
 
 
 def test_rows_are_written_also_when_redis_has_forgotten_the_script(features: FeastFeatures, redis_server: str) -> None:
