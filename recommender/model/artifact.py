@@ -15,8 +15,18 @@ import numpy.typing as npt
 
 from recommender.installation import write_atomically
 from recommender.model.description import CONTEXT_GROUPS, group_of
+from recommender.model.links import Links
 from recommender.model.manifest import FORMAT, Manifest
-from recommender.model.parts import RANKER, BadPart, Parts, decode_parts, encode_parts, part_files
+from recommender.model.parts import (
+    RANKER,
+    BadPart,
+    Parts,
+    decode_links,
+    decode_parts,
+    encode_links,
+    encode_parts,
+    part_files,
+)
 
 Floats = npt.NDArray[np.float32]
 
@@ -38,6 +48,7 @@ _GRADIENTS = {
     "item_bias_gradients": ("item_features", 1),
 }
 """The same of what only learning on needs."""
+_CONTENT = "content"
 
 
 class _Names(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,7 +86,8 @@ class Model:
         item_feature_biases: np.float32 array of shape [n_item_features].
         manifest: what the version says of itself; the registry completes it.
         parts: what knows items by their number.
-        gradients: to be kept with it; what is read to be served comes without.
+        gradients: to be kept with it; what is read to be served comes without. Likewise:
+        content: of each item the numbers and weights of its item features.
     """
 
     def __init__(
@@ -92,6 +104,7 @@ class Model:
         manifest: Manifest,
         parts: Parts | None = None,
         gradients: Gradients | None = None,
+        content: Links | None = None,
     ) -> None:
         self.item_ids = list(item_ids)
         self.item_vectors = item_vectors
@@ -104,6 +117,7 @@ class Model:
         self.manifest = manifest
         self.parts = parts or Parts()
         self.gradients = gradients
+        self.content = content
 
     @property
     def version(self) -> str:
@@ -157,6 +171,8 @@ def write_model(model: Model, folder: Path) -> None:
     arrays = {array: getattr(model, array) for array in _ARRAYS}
     if model.gradients is not None:
         arrays |= dict(zip(_GRADIENTS, model.gradients, strict=True))
+    if model.content is not None:
+        files[f"{_CONTENT}.npz"] = encode_links(model.content)
     for array, values in arrays.items():
         buffer = io.BytesIO()
         np.save(buffer, values, allow_pickle=False)
@@ -207,6 +223,26 @@ def read_gradients(folder: Path) -> Gradients | None:
         return None
     names = _decode(folder, NAMES, _content(folder, manifest, NAMES), _Names)
     return Gradients(*(_array(folder, manifest, names, array) for array in _GRADIENTS))
+
+
+def read_content(folder: Path) -> Links | None:
+    """Read of each item the numbers and weights of its item features; None if the version was kept without.
+
+    Raises:
+        DamagedModel: the file is missing, changed, or breaks a rule of its content.
+    """
+    manifest = read_manifest(folder)
+    file = f"{_CONTENT}.npz"
+    if file not in manifest.files:
+        return None
+    names = _decode(folder, NAMES, _content(folder, manifest, NAMES), _Names)
+    try:
+        content = decode_links(_CONTENT, _content(folder, manifest, file), len(names.item_features))
+    except BadPart as error:
+        raise DamagedModel(f"{folder.name}/{error}") from error
+    if len(content.starts) != len(names.item_ids) + 1:
+        raise DamagedModel(f"{folder.name}/{file}: must have a row for each of {len(names.item_ids)} items")
+    return content
 
 
 def read_manifest(folder: Path) -> Manifest:

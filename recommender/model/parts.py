@@ -56,8 +56,7 @@ def encode_parts(parts: Parts) -> dict[str, bytes]:
         index: Visits = getattr(parts, name)
         files[f"{name}.npz"] = _packed(starts=index.starts, items=index.items, ends_us=index.ends_us)
     for name in _LINKS:
-        links: Links = getattr(parts, name)
-        files[f"{name}.npz"] = _packed(**links._asdict())
+        files[f"{name}.npz"] = encode_links(getattr(parts, name))
     if parts.ranker is not None:
         files[RANKER] = parts.ranker.text.encode()
     return files
@@ -82,17 +81,31 @@ def decode_parts(files: dict[str, bytes], n_items: int) -> Parts:
             raise BadPart(f"{name}.npz: ends_us must have one entry for each visit")
         found[name] = Visits(**arrays)
     for name in _LINKS:
-        arrays = _unpacked(name, files[f"{name}.npz"], starts=np.int64, items=np.int32, weights=np.float32)
-        _check_rows(name, arrays, n_items)
-        if len(arrays["weights"]) != len(arrays["items"]) or not np.isfinite(arrays["weights"]).all():
-            raise BadPart(f"{name}.npz: weights must be finite, one for each item")
-        found[name] = Links(**arrays)
+        found[name] = decode_links(name, files[f"{name}.npz"], n_items)
     if RANKER in files:
         try:
             found["ranker"] = Ranker(files[RANKER].decode())
         except (BadRanker, UnicodeDecodeError) as error:
             raise BadPart(f"{RANKER}: {error}") from error
     return Parts(**found)
+
+
+def encode_links(links: Links) -> bytes:
+    """Return the content of the file of some links."""
+    return _packed(**links._asdict())
+
+
+def decode_links(name: str, content: bytes, below: int) -> Links:
+    """Read links to numbers below a limit.
+
+    Raises:
+        BadPart: the file breaks a rule.
+    """
+    arrays = _unpacked(name, content, starts=np.int64, items=np.int32, weights=np.float32)
+    _check_rows(name, arrays, below)
+    if len(arrays["weights"]) != len(arrays["items"]) or not np.isfinite(arrays["weights"]).all():
+        raise BadPart(f"{name}.npz: weights must be finite, one for each item")
+    return Links(**arrays)
 
 
 def _packed(**arrays: npt.NDArray[Any]) -> bytes:
