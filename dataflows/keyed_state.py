@@ -265,14 +265,13 @@ class KeyedState(Generic[S]):
 def _layouts(state_type: type[msgspec.Struct]) -> list[str]:
     """Return the layout of the states, and those of earlier versions that lack fields at its end.
 
-    Where a state is encoded as an array, a field that is added at the end and has a default is no change to those saved
-    before.
+    A state that is encoded as an array is read with the defaults of the fields it lacks at its end.
     """
     info = msgspec.inspect.type_info(state_type)
     layouts = [str(info)]
-    while isinstance(info, msgspec.inspect.StructType) and info.array_like and not info.fields[-1].required:
-        info = msgspec.structs.replace(info, fields=info.fields[:-1])
-        layouts.append(str(info))
-        if not info.fields:
-            break
+    if isinstance(info, msgspec.inspect.StructType) and info.array_like:
+        fields = info.fields
+        while fields and not fields[-1].required:
+            fields = fields[:-1]
+            layouts.append(str(msgspec.structs.replace(info, fields=fields)))
     return layouts

@@ -209,3 +209,58 @@ def test_touched_forgotten_saved_merged_and_returned_to_it_is_what_a_dict_would_
             assert len(states) == len(totals)
             assert {key: state.total for key in "abcdef" if (state := states.peek(key))} == totals
         states.close()
+
+
+class Packed(msgspec.Struct, array_like=True):
+    total: int = 0
+
+
+def layout_of(fields: list[tuple[str, Any, Any]], **options: Any) -> type[msgspec.Struct]:
+    """A later version of `Packed`: a class of the same name in the same module."""
+    options = {"array_like": True} | options
+    return msgspec.defstruct("Packed", fields, module=__name__, namespace={"__qualname__": "Packed"}, **options)
+
+
+def test_states_saved_before_a_field_was_added_at_the_end_are_read_with_its_default(tmp_path: Path) -> None:
+    states = KeyedState(tmp_path / "shard.sqlite3", Packed, 0)
+    states.touch("a").total = 7
+    version = states.snapshot()
+    states.close()
+    later = KeyedState(
+        tmp_path / "shard.sqlite3",
+        layout_of([("total", int, 0), ("name", bytes, b""), ("more", list[int], [])]),
+        version,
+    )
+    state: Any = later.touch("a")
+    assert (state.total, state.name, state.more) == (7, b"", [])
+    state.name = b"new"
+    version = later.snapshot()
+    later.close()
+    with pytest.raises(LostState, match="Packed differs"):
+        KeyedState(tmp_path / "shard.sqlite3", Packed, version)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [("total", float, 0.0)],
+        [("name", bytes, b""), ("total", int, 0)],
+        [],
+    ],
+)
+def test_states_are_refused_whose_fields_have_changed_otherwise(tmp_path: Path, fields: Any) -> None:
+    states = KeyedState(tmp_path / "shard.sqlite3", Packed, 0)
+    states.touch("a")
+    version = states.snapshot()
+    states.close()
+    with pytest.raises(LostState, match="Packed differs"):
+        KeyedState(tmp_path / "shard.sqlite3", layout_of(fields), version)
+
+
+def test_fields_added_to_states_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
+    states = KeyedState(tmp_path / "shard.sqlite3", layout_of([("total", int, 0)], array_like=False), 0)
+    states.touch("a")
+    version = states.snapshot()
+    states.close()
+    with pytest.raises(LostState, match="Packed differs"):
+        KeyedState(tmp_path / "shard.sqlite3", layout_of([("total", int, 0), ("b", int, 0)], array_like=False), version)
