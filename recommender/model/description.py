@@ -11,10 +11,12 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice, repeat
 from operator import itemgetter
+from typing import TypeVar
 
 from recommender.events import category_levels
-from recommender.features import SessionFeatures, UserFeatures
+from recommender.features.shopper import Shopper
 from recommender.features.windows import SECOND_US
 
 Description = dict[str, float]
@@ -25,6 +27,7 @@ DECAY = 0.6
 NEGLIGIBLE = 0.01
 """Weight, relative to the latest, from which on older ones are left out."""
 RECENT_ITEMS = 20
+BOUGHT_ITEMS = 30
 QUERIES = 3
 CART_ITEMS = 10
 TITLE_TOKENS = 16
@@ -32,6 +35,7 @@ WEIGHTS = {
     "recent": 1.0,
     "browsed": 0.7,
     "cart": 0.5,
+    "bought": 0.7,
     "query": 1.0,
     "user": 0.5,
     "likes": 0.5,
@@ -53,13 +57,14 @@ WEIGHTS = {
 CONTEXT_GROUPS = frozenset({"device", "country", "hour"})
 """Groups that say nothing about this shopper in particular."""
 
+T = TypeVar("T")
+
 _TOKEN = re.compile(r"\w+")
 _HOUR_US = 3_600 * SECOND_US
 
 
 def describe_shopper(
-    sessions: Sequence[SessionFeatures],
-    user: UserFeatures | None,
+    shopper: Shopper,
     *,
     now_us: int,
     device: str = "",
@@ -69,19 +74,22 @@ def describe_shopper(
     """Describe a shopper as of ``now_us``.
 
     Args:
-        sessions: the shopper's sessions as of ``now_us``, the latest first; their recent items are merged by time.
-        user: the row of a known user as of ``now_us``.
+        shopper: the feature rows as of ``now_us``; recent items of sessions and of a known user are merged by time.
         now_us: gives the hour of the day; recency goes by order alone, so it holds in a replay as well.
         device: kind of device of the request; without it, the latest session's.
         country: ISO 3166-1 alpha-2 of the request; without it, the latest session's.
         query: what is searched for in this request; it comes before the session's queries.
     """
     description: Description = {}
-    recent = _merged(sessions)
+    sessions, user = shopper.sessions, shopper.user
+    recent = _merged(shopper)
     _by_recency(description, "recent", [[item for item, _ in looks] for looks in recent])
     _by_recency(description, "browsed", [_levels(category for _, category in looks) for looks in recent])
     cart = dict.fromkeys(item for session in sessions for item in session.cart_items)
     _add(description, "cart", dict.fromkeys(list(cart)[:CART_ITEMS], 1.0))
+    if shopper.purchases is not None:
+        bought = zip(shopper.purchases.last_at_ms, shopper.purchases.items, strict=True)
+        _by_recency(description, "bought", _together((at_ms, [item]) for at_ms, item in islice(bought, BOUGHT_ITEMS)))
     queries = [query] if query else []
     queries += [text for session in sessions for text in session.recent_queries if text != query]
     _by_recency(description, "query", [tokens(text) for text in queries[:QUERIES]])
@@ -124,27 +132,39 @@ def tokens(text: str) -> list[str]:
     return list(dict.fromkeys(_TOKEN.findall(unicodedata.normalize("NFKC", text).casefold())))
 
 
-def _merged(sessions: Sequence[SessionFeatures]) -> list[list[tuple[str, str]]]:
+def _merged(shopper: Shopper) -> list[list[tuple[str, str]]]:
     """Return the recent items with their categories, each item once, those of one instant together, latest first."""
     looks = [
         look
-        for session in sessions
+        for session in shopper.sessions
         for look in zip(session.recent_item_at_ms, session.recent_items, session.recent_categories, strict=True)
     ]
-    if len(sessions) > 1:
-        looks.sort(key=itemgetter(0), reverse=True)
+    if shopper.items is not None:
+        looks += zip(shopper.items.last_at_ms, shopper.items.items, repeat(""))
+    if len(shopper.sessions) + (shopper.items is not None) > 1:
+        looks.sort(key=itemgetter(0), reverse=True)  # stable: of one look the session's, which has the category
     seen: set[str] = set()
-    merged: list[list[tuple[str, str]]] = []
-    previous_ms = -1
+    merged: list[tuple[int, list[tuple[str, str]]]] = []
     for at_ms, item, category in looks:
-        if item in seen or len(seen) == RECENT_ITEMS:
-            continue
-        seen.add(item)
-        if at_ms != previous_ms:
-            merged.append([])
-        merged[-1].append((item, category))
+        if len(seen) == RECENT_ITEMS:
+            break
+        if item not in seen:
+            seen.add(item)
+            merged.append((at_ms, [(item, category)]))
+    return _together(merged)
+
+
+def _together(places: Iterable[tuple[int, list[T]]]) -> list[list[T]]:
+    """Return the values in their order, those of one instant at one place."""
+    found: list[list[T]] = []
+    previous_ms = -1
+    for at_ms, values in places:
+        if at_ms == previous_ms:
+            found[-1] += values
+        else:
+            found.append(list(values))
         previous_ms = at_ms
-    return merged
+    return found
 
 
 def _levels(categories: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where candidates come from. Each source gives rows of the item table and scores from 0 to 1 of its own scale.
+"""Where candidates come from. Each source gives rows of the item table, and scores of its own scale, above 0.
 
 Candidates may be unavailable or excluded; that is looked at once, when the slate is made.
 """
@@ -13,19 +13,28 @@ import numpy.typing as npt
 
 from recommender.features.ageing import fading
 from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US
+from recommender.model.links import Links
+from recommender.model.visits import Visits
 from recommender.serving.item_table import ItemTable, Neighbours, best
+from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.ports import Floats, Rows, Scores
 
-MODEL_CANDIDATES = 200
-TRENDING_CANDIDATES = 200
+MODEL_CANDIDATES = 150
+TRENDING_CANDIDATES = 50
+POPULAR_CANDIDATES = 50
 CATEGORY_CANDIDATES = 50
+LINKED_CANDIDATES = 100
 CATEGORIES = 5
 _PRIOR_PAIRS = 2.0
 """Added to an item's number of pairs, so that a single meeting is not taken for certainty."""
+_ALIKE_ITEMS = 10
+"""How many of a shopper's latest items are looked up in the index of visits."""
+_FOLLOWED_ITEMS = 5
+"""How many of a shopper's latest items are asked for their followers."""
 
 
 class Candidates(NamedTuple):
-    """What one source proposes. Rows may occur more than once; their scores then add up."""
+    """What one source proposes: rows, each once, and their scores; higher is better."""
 
     source: str
     rows: Rows
@@ -36,7 +45,7 @@ def by_model(table: ItemTable, vector: Floats, among: Rows | None = None) -> Can
     """Return the available items that the model scores highest: exact, over all items or ``among`` some."""
     vectors = table.vectors
     if vectors is None:
-        return _nothing("model")
+        return nothing("model")
     size = len(table.ids)
     return _top("model", vectors.scores(vector, size), table.available & vectors.known(size), among)
 
@@ -46,8 +55,32 @@ def by_content(table: ItemTable, row: int) -> Candidates:
     vectors = table.vectors
     size = len(table.ids)
     if vectors is None or not vectors.known(size)[row]:
-        return _nothing("model")
+        return nothing("model")
     return _top("model", vectors.similarities(row, size), table.available & vectors.known(size), None)
+
+
+def by_visits(vectors: ItemVectors, index: Visits, items: Sequence[str], source: str) -> Candidates:
+    """Return the items of the visits most like the shopper's latest items, the latest first, each counting less."""
+    numbers = _numbers(vectors, items[:_ALIKE_ITEMS])
+    if not len(index) or not len(numbers):
+        return nothing(source)
+    weights = 1.0 / (1.0 + np.arange(len(numbers)))
+    found, scores = index.alike(numbers, weights)
+    return _placed(vectors, source, found, scores, LINKED_CANDIDATES)
+
+
+def by_links(vectors: ItemVectors, links: Links, items: Sequence[str], decay: float, source: str) -> Candidates:
+    """Return the items that some items lead to, the first ones counting most: each ``decay`` of the one before."""
+    numbers = _numbers(vectors, items)
+    if not len(numbers):
+        return nothing(source)
+    found, scores = links.from_all(numbers, decay ** np.arange(len(numbers)))
+    return _placed(vectors, source, found, scores, LINKED_CANDIDATES)
+
+
+def by_followers(vectors: ItemVectors, links: Links, items: Sequence[str], source: str) -> Candidates:
+    """Return the items that followed a shopper's latest items."""
+    return by_links(vectors, links, items[:_FOLLOWED_ITEMS], 0.6, source)
 
 
 def by_neighbours(table: ItemTable, items: Mapping[int, float], kind: str, now_us: int) -> Candidates:
@@ -66,38 +99,41 @@ def by_neighbours(table: ItemTable, items: Mapping[int, float], kind: str, now_u
             share = left * weight / (left * near.pairs + _PRIOR_PAIRS)
             scores.append(near.scores * np.float64(share))  # what is left may be less than a float32 can tell from 0
     if not rows:
-        return _nothing(kind)
+        return nothing(kind)
     where, inverse = np.unique(np.concatenate(rows), return_inverse=True)
     sums: Scores = np.bincount(inverse, np.concatenate(scores)).astype(np.float64)
-    return Candidates(kind, where, _scaled(sums))
+    return Candidates(kind, where, sums)
 
 
 def by_category(table: ItemTable, categories: Mapping[str, float]) -> Candidates:
     """Return the items in demand in some categories (category to weight, the strongest first)."""
-    rows: list[Rows] = []
-    scores: list[Scores] = []
+    found: dict[int, float] = {}
     strongest = next(iter(categories.values()), 0.0)
     for category, weight in list(categories.items())[:CATEGORIES]:
         if weight <= 0.0:  # looked at so long ago that nothing is left of it
             break
-        found = table.trending(category, CATEGORY_CANDIDATES)
-        rows.append(found)
-        scores.append(_by_rank(len(found)) * (weight / strongest))
-    if not rows:
-        return _nothing("category")
-    return Candidates("category", np.concatenate(rows), np.concatenate(scores))
+        rows = table.trending(category, CATEGORY_CANDIDATES)
+        for row, score in zip(rows.tolist(), (_by_rank(len(rows)) * (weight / strongest)).tolist(), strict=True):
+            found[row] = found.get(row, 0.0) + score
+    return _from_rows("category", found)
 
 
 def by_trend(table: ItemTable, category: str | None = None) -> Candidates:
-    """Return the items in demand, in the whole shop or in a category."""
+    """Return the items in demand now, in the whole shop or in a category."""
     rows = table.trending(category, TRENDING_CANDIDATES)
     return Candidates("trending", rows, _by_rank(len(rows)))
 
 
-def again(items: Mapping[int, float]) -> Candidates:
-    """Return items looked at lately (row to weight), to be seen again."""
-    rows = np.fromiter(items, np.intp, len(items))
-    return Candidates("recent", rows, _scaled(np.fromiter(items.values(), np.float64, len(items))))
+def by_popularity(table: ItemTable, category: str | None = None) -> Candidates:
+    """Return the items in demand over weeks, in the whole shop or in a category."""
+    rows = table.popular(category, POPULAR_CANDIDATES)
+    return Candidates("popular", rows, _by_rank(len(rows)))
+
+
+def again(table: ItemTable, items: Iterable[str], source: str) -> Candidates:
+    """Return items that the shopper has had to do with before, the first ones scored highest."""
+    rows = np.array(table.rows_of(items), np.intp)
+    return Candidates(source, rows, _by_rank(len(rows)))
 
 
 def by_text(table: ItemTable, query: str) -> Candidates:
@@ -111,27 +147,40 @@ def only(candidates: Iterable[Candidates], inside: npt.NDArray[np.bool_]) -> lis
     return [Candidates(c.source, c.rows[inside[c.rows]], c.scores[inside[c.rows]]) for c in candidates]
 
 
+def nothing(source: str) -> Candidates:
+    """Return no candidates."""
+    return Candidates(source, np.empty(0, np.intp), np.empty(0))
+
+
+def _numbers(vectors: ItemVectors, items: Sequence[str]) -> npt.NDArray[np.int64]:
+    number_of = vectors.numbering.number_of
+    return np.array([number_of[item] for item in items if item in number_of], np.int64)
+
+
+def _placed(
+    vectors: ItemVectors, source: str, numbers: npt.NDArray[np.int32], scores: npt.NDArray[np.float32], most: int
+) -> Candidates:
+    """Return the best of a model's items as rows of the table."""
+    places = best(scores, most)
+    rows = vectors.numbering.rows(numbers[places])
+    here = rows >= 0
+    return Candidates(source, rows[here], scores[places][here].astype(np.float64))
+
+
 def _top(source: str, scores: Floats, eligible: npt.NDArray[np.bool_], among: Rows | None) -> Candidates:
     rows = np.flatnonzero(eligible) if among is None else among[eligible[among]]
     chosen = scores[rows]
     places = best(chosen, MODEL_CANDIDATES)
     found = chosen[places].astype(np.float64)
-    if len(found) > 1 and found[0] > found[-1]:
-        found = (found - found[-1]) / (found[0] - found[-1])
-    else:
-        found = np.ones(len(found))
-    return Candidates(source, rows[places], found)
+    return Candidates(source, rows[places], found - found.min(initial=np.inf) + 1e-6 if len(found) else found)
 
 
-def _scaled(scores: Scores) -> Scores:
-    highest = scores.max(initial=0.0)
-    return scores / highest if highest > 0 else scores
+def _from_rows(source: str, found: Mapping[int, float]) -> Candidates:
+    return Candidates(
+        source, np.fromiter(found, np.intp, len(found)), np.fromiter(found.values(), np.float64, len(found))
+    )
 
 
 def _by_rank(ranks: int) -> Scores:
     """Return 1, 10/11, 10/12 ...: what is in demand falls off slowly, and its amounts differ between shops."""
     return 10.0 / (10.0 + np.arange(ranks, dtype=np.float64))
-
-
-def _nothing(source: str) -> Candidates:
-    return Candidates(source, np.empty(0, np.intp), np.empty(0))

@@ -6,23 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recommender.features import SessionFeatures, UserFeatures
-from recommender.model.description import describe_shopper
-from recommender.serving.candidates import (
-    Candidates,
-    again,
-    by_category,
-    by_content,
-    by_model,
-    by_neighbours,
-    by_text,
-    by_trend,
-    only,
-)
+from recommender.features.shopper import Shopper
+from recommender.serving.candidates import Candidates, only
+from recommender.serving.gathering import gather
 from recommender.serving.interest import Interest, interest
 from recommender.serving.item_table import ItemTable
-from recommender.serving.ports import Rows
-from recommender.serving.ranking import rank
+from recommender.serving.matrix import candidate_matrix
+from recommender.serving.ranking import Ranking, rank, rank_learned
 from recommender.serving.request import (
     Fallback,
     Slate,
@@ -35,39 +25,61 @@ from recommender.serving.request import (
 
 WEIGHTS: Mapping[Surface, Mapping[str, float]] = {
     Surface.HOME: {
+        "followers": 1.0,
+        "visits": 1.0,
         "also_viewed": 1.0,
         "model": 0.6,
         "category": 0.6,
         "recent": 0.5,
+        "bought": 0.5,
         "also_bought": 0.3,
         "trending": 0.1,
+        "popular": 0.1,
     },
-    Surface.SIMILAR: {"also_viewed": 1.0, "model": 0.8, "category": 0.4, "also_bought": 0.2, "trending": 0.01},
+    Surface.SIMILAR: {
+        "also_viewed": 1.0,
+        "followers": 0.5,
+        "model": 0.8,
+        "category": 0.4,
+        "also_bought": 0.2,
+        "trending": 0.01,
+    },
     Surface.TRENDING: {"trending": 1.0},
-    Surface.CART: {"also_bought": 1.0, "also_viewed": 0.5, "model": 0.3, "category": 0.1, "trending": 0.05},
-    Surface.CATEGORY: {"model": 0.6, "also_viewed": 0.6, "trending": 0.5, "recent": 0.3},
-    Surface.SEARCH: {"search": 2.0, "model": 0.6, "also_viewed": 0.3, "category": 0.1, "trending": 0.05},
+    Surface.CART: {
+        "also_bought": 1.0,
+        "linear": 0.5,
+        "visits": 0.5,
+        "also_viewed": 0.5,
+        "model": 0.3,
+        "category": 0.1,
+        "trending": 0.05,
+    },
+    Surface.CATEGORY: {"model": 0.6, "also_viewed": 0.6, "visits": 0.6, "trending": 0.5, "recent": 0.3},
+    Surface.SEARCH: {
+        "search": 2.0,
+        "model": 0.6,
+        "also_viewed": 0.3,
+        "visits": 0.3,
+        "category": 0.1,
+        "trending": 0.05,
+    },
 }
-"""How much each source counts on each surface, set by hand: who met whom tells most about the next item, the model
-adds what no session has shown yet, categories turn the slate with the latest click, demand fills the rest."""
+"""How much each source counts on each surface, set by hand: for the surfaces that no ranker has learned, and until there
+is a ranker."""
+
+LEARNED = frozenset({Surface.HOME, Surface.CATEGORY})
+"""Surfaces on which the ranker decides."""
 
 
 def recommend(
-    table: ItemTable,
-    request: SlateRequest,
-    sessions: Sequence[SessionFeatures],
-    user: UserFeatures | None,
-    *,
-    now_us: int,
-    store_available: bool = True,
+    table: ItemTable, request: SlateRequest, shopper: Shopper, *, now_us: int, store_available: bool = True
 ) -> Slate:
     """Make a slate: available items, each once, ``request.n`` of them as long as there are enough.
 
     Args:
         table: the items.
         request: what is asked for.
-        sessions: the shopper's sessions as of ``now_us``, the latest first.
-        user: the row of a known user as of ``now_us``.
+        shopper: the feature rows of who is asking, as of ``now_us``.
         now_us: the instant of the request.
         store_available: whether the shopper's features could be read.
 
@@ -80,81 +92,31 @@ def recommend(
     anchor = None if request.item_id is None else table.row_of(request.item_id)
     if request.item_id is not None and anchor is None:
         raise UnknownItem(request.item_id)
-    wishes = interest(sessions, user)
-    candidates = _candidates(table, request, wishes, anchor, sessions, user, now_us)
-    among = _among(table, request)
-    if among is not None:
+    wishes = interest(shopper)
+    candidates, vector = gather(table, request, shopper, wishes, anchor, now_us)
+    if request.category is not None:
         inside = np.zeros(len(table.ids), bool)
-        inside[among] = True
+        inside[table.in_category(request.category)] = True
         candidates = only(candidates, inside)
-    barred = set(table.rows_of((*request.exclude, *wishes.cart)))
+    ranker = table.vectors.model.parts.ranker if table.vectors else None
+    if ranker is not None and request.surface in LEARNED:
+        matrix = candidate_matrix(table, wishes, shopper.sessions, candidates, vector, now_us)
+        ranking = rank_learned(matrix, ranker, candidates)
+    else:
+        ranking = rank(candidates, WEIGHTS[request.surface])
+    barred = set(table.rows_of(request.exclude))
+    if request.surface in (Surface.CART, Surface.SIMILAR):
+        barred.update(table.rows_of(wishes.cart))
     if anchor is not None:
         barred.add(anchor)
-    items = _choose(table, request, candidates, barred)
+    items = _choose(table, request, ranking, candidates, barred)
     model = table.vectors.model.version if table.vectors else None
     return Slate(items, model, _fallback(table, request, wishes, store_available))
 
 
-def _candidates(
-    table: ItemTable,
-    request: SlateRequest,
-    wishes: Interest,
-    anchor: int | None,
-    sessions: Sequence[SessionFeatures],
-    user: UserFeatures | None,
-    now_us: int,
-) -> list[Candidates]:
-    surface = request.surface
-    if surface is Surface.TRENDING:
-        return [by_trend(table, request.category)]
-    if surface is Surface.SIMILAR and anchor is not None:
-        catalogue = table.catalogue[anchor]
-        category = catalogue.category if catalogue else ""
-        return [
-            by_neighbours(table, {anchor: 1.0}, "also_viewed", now_us),
-            by_neighbours(table, {anchor: 1.0}, "also_bought", now_us),
-            by_content(table, anchor),
-            by_category(table, {category: 1.0} if category else {}),
-            by_trend(table),
-        ]
-    recent = {row: weight for item, weight in wishes.items.items() if (row := table.row_of(item)) is not None}
-    near = recent
-    if surface is Surface.CART and wishes.cart:
-        near = dict.fromkeys(table.rows_of(wishes.cart), 1.0)
-    found = [
-        by_neighbours(table, near, "also_viewed", now_us),
-        by_neighbours(table, near, "also_bought", now_us),
-        by_category(table, wishes.categories),
-        by_trend(table, request.category),
-        again(recent),
-    ]
-    if request.query:
-        found.append(by_text(table, request.query))
-    if table.vectors is not None:
-        description = describe_shopper(
-            sessions,
-            user,
-            now_us=now_us,
-            device=request.device,
-            country=request.country,
-            query=request.query,
-        )
-        vector, known = table.vectors.model.user_vector(description)
-        if known:
-            among = table.in_category(request.category) if request.category is not None else None
-            found.append(by_model(table, vector, among))
-    return found
-
-
-def _among(table: ItemTable, request: SlateRequest) -> Rows | None:
-    """Return the rows that the surface allows; None for all."""
-    return None if request.category is None else table.in_category(request.category)
-
-
 def _choose(
-    table: ItemTable, request: SlateRequest, candidates: Sequence[Candidates], barred: set[int]
+    table: ItemTable, request: SlateRequest, ranking: Ranking, candidates: Sequence[Candidates], barred: set[int]
 ) -> list[SlateItem]:
-    ranking = rank(candidates, WEIGHTS[request.surface])
     chosen: list[SlateItem] = []
     taken = set(barred)
     sellable = table.available[ranking.rows]
