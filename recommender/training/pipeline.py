@@ -1,0 +1,237 @@
+"""Training: sources on the past, the ranker on what came after it, figures on what came after that, then all anew.
+
+The events are split in time. Sources are fitted on the first part. On the second, validation part, training of the
+embeddings is stopped, the linear model's regularisation is chosen, and the ranker learns to weigh what the sources say.
+The third part gives the figures. The version to be served has its sources fitted on all of it, and the ranker as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from recommender.events import utc_from_us
+from recommender.features import SessionFeatures, UserFeatures, UserItems, UserPurchases
+from recommender.model.artifact import Model
+from recommender.model.dataset import LEAST_EVENTS, LEAST_ITEMS, Targets, TooLittleHistory, TrainingSource
+from recommender.model.description import describe_item, describe_shopper
+from recommender.model.encoding import Encoded, encode
+from recommender.model.evaluation import metrics, ndcg
+from recommender.model.manifest import Manifest
+from recommender.training.baselines import baseline_metrics
+from recommender.training.embeddings import Embeddings, Examples, Fit
+from recommender.training.linear import choose_l2
+from recommender.training.parameters import TrainingParameters
+from recommender.training.questions import Question, learn_ranker, ranks, table_of
+from recommender.training.sources import fit_parts, put_together
+
+FEATURE_SERVICE = "shopper_v1"
+"""The feature service whose views a model reads, at training and when it serves."""
+
+Numbers = npt.NDArray[np.int64]
+Progress = Callable[[str, int, int], None]
+"""Is told the stage, how much is done and the most there can be."""
+
+
+class Split(NamedTuple):
+    """Numbers of the events of each part, in order of time; all of one instant are in the same part."""
+
+    fitted: Numbers
+    validation: Numbers
+    test: Numbers
+
+
+class Prepared(NamedTuple):
+    """What is trained on."""
+
+    targets: Targets
+    examples: Examples
+    numbers: Numbers
+    """Of each example, the number of its event; fewer than events where an even sample was taken."""
+    item_ids: list[str]
+    questions: list[Question]
+    """Of the validation part, in order of time."""
+    tests: list[Question]
+
+
+def train_model(
+    source: TrainingSource, parameters: TrainingParameters, progress: Progress, *, git_revision: str | None = None
+) -> Model:
+    """Train on a source, and return the model.
+
+    Raises:
+        TooLittleHistory: there are too few events, or they are about one item only.
+    """
+    start = time.monotonic()
+    progress("read events", 0, 1)
+    targets = source.targets()
+    distinct = len(np.unique(targets.items))
+    if len(targets) < LEAST_EVENTS or distinct < LEAST_ITEMS:
+        raise TooLittleHistory(
+            f"train: the history must hold at least {LEAST_EVENTS} events about at least {LEAST_ITEMS} items; "
+            f"got {len(targets)} events about {distinct} items"
+        )
+    progress("read events", 1, 1)
+    split = split_by_time(targets.times_us, parameters)
+    data = _prepare(source, targets, split, parameters, progress)
+    manifest = _manifest(data, parameters, git_revision)
+    threads = parameters.threads or os.cpu_count() or 1
+    epochs, l2, ranker = parameters.most_epochs, parameters.linear_l2[0], None
+    if len(split.fitted) and len(split.validation):
+        epochs, found = _fit_embeddings(data, split, parameters, progress)
+        l2 = choose_l2(targets, split.fitted, split.validation, len(data.item_ids), parameters)
+        model = put_together(
+            data.item_ids, found, fit_parts(targets, split.fitted, len(data.item_ids), l2, None), manifest
+        )
+        table = table_of(source.items(int(targets.times_us[split.fitted[-1]])), model)
+        ranker = learn_ranker(
+            table, data.questions, parameters, threads, lambda done, most: progress("learn to rank", done, most)
+        )
+        model.parts = model.parts._replace(ranker=ranker)
+        if data.tests:
+            progress("test", 0, 1)
+            manifest.metrics = metrics(ranks(table, data.tests, 20))
+            manifest.baselines = baseline_metrics(targets, np.r_[split.fitted, split.validation], data.tests)
+            progress("test", 1, 1)
+    final = Fit(data.examples, np.arange(len(data.numbers)), parameters)
+    for epoch in range(1, epochs + 1):
+        final.run_epoch()
+        progress("train", epoch, epochs)
+    found = final.embeddings()
+    manifest.epochs = epochs
+    manifest.features = len(found.shopper_features) + len(found.item_features)
+    manifest.parameters |= {"l2": l2}
+    model = put_together(
+        data.item_ids, found, fit_parts(targets, np.arange(len(targets)), len(data.item_ids), l2, ranker), manifest
+    )
+    manifest.seconds = round(time.monotonic() - start, 1)
+    return model
+
+
+def split_by_time(times_us: Numbers, parameters: TrainingParameters) -> Split:
+    """Split events, given in order of time."""
+    last = len(times_us) - 1
+    test_from = validate_from = int(times_us[-1]) + 1
+    if parameters.test_ratio:
+        test_from = validate_from = int(times_us[int(last * (1 - parameters.test_ratio))])
+    if parameters.validation_ratio:
+        validate_from = int(times_us[int(last * (1 - parameters.test_ratio - parameters.validation_ratio))])
+    first, second = np.searchsorted(times_us, [validate_from, test_from])
+    numbers = np.arange(len(times_us))
+    return Split(numbers[:first], numbers[first:second], numbers[second:])
+
+
+def _prepare(
+    source: TrainingSource, targets: Targets, split: Split, parameters: TrainingParameters, progress: Progress
+) -> Prepared:
+    numbers = np.arange(len(targets))
+    if len(numbers) > parameters.most_examples:
+        numbers = np.linspace(0, len(numbers) - 1, parameters.most_examples).round().astype(np.int64)
+    for_ranker = _sample(_moments(targets, split.validation), parameters.ranker_questions, parameters.seed)
+    for_test = _sample(_moments(targets, split.test), parameters.test_examples, parameters.seed)
+    firsts, places = targets.moments(numbers)
+    wanted, where = np.unique(np.concatenate([firsts, for_ranker, for_test]), return_inverse=True)
+    of_example = np.zeros(len(wanted), bool)
+    of_example[where[: len(firsts)]] = True
+    asked = dict.fromkeys(for_ranker.tolist(), "questions") | dict.fromkeys(for_test.tolist(), "tests")
+    kept: dict[str, list[Question]] = {"questions": [], "tests": []}
+    answers = _answers(targets, np.concatenate([for_ranker, for_test]))
+
+    def descriptions():  # type: ignore[no-untyped-def]
+        for done, (number, shopper) in enumerate(zip(wanted.tolist(), source.shoppers(wanted), strict=True), 1):
+            if done % 1_000 == 0 or done == len(wanted):
+                progress("describe shoppers", done, len(wanted))
+            now_us = int(targets.times_us[number])
+            device = targets.device_names[targets.devices[number]]
+            country = targets.country_names[targets.countries[number]]
+            if number in asked:
+                kept[asked[number]].append(Question(shopper, now_us, device, country, answers[number]))
+            if of_example[done - 1]:
+                yield describe_shopper(shopper, now_us=now_us, device=device, country=country)
+
+    states = encode(descriptions())
+    content = {rows.item_id: rows.catalogue for rows in source.items(int(targets.times_us[-1]))}
+    item_ids = targets.item_ids
+    items = encode(
+        describe_item(item_id, about.category, about.brand, about.price_cents, about.title, about.tags)
+        if (about := content.get(item_id))
+        else describe_item(item_id, "", "", -1, "", [])
+        for item_id in item_ids
+    )
+    examples = Examples(states, items, places, targets.items[numbers], targets.weights[numbers])
+    return Prepared(targets, examples, numbers, item_ids, kept["questions"], kept["tests"])
+
+
+def _moments(targets: Targets, numbers: Numbers) -> Numbers:
+    return targets.moments(numbers)[0] if len(numbers) else numbers
+
+
+def _answers(targets: Targets, firsts: Numbers) -> dict[int, frozenset[str]]:
+    """Return the items of all events that share the state of each of these first ones."""
+    times = targets.times_us
+    found = {}
+    for first in firsts.tolist():
+        end = int(np.searchsorted(times, times[first], side="right"))
+        alike = [
+            other
+            for other in range(first, end)
+            if targets.sessions[other] == targets.sessions[first] and targets.users[other] == targets.users[first]
+        ]
+        found[first] = frozenset(targets.item_ids[targets.items[other]] for other in alike)
+    return found
+
+
+def _sample(numbers: Numbers, most: int, seed: int) -> Numbers:
+    if len(numbers) <= most:
+        return numbers
+    return np.sort(np.random.default_rng(seed).choice(numbers, most, replace=False))
+
+
+def _fit_embeddings(
+    data: Prepared, split: Split, parameters: TrainingParameters, progress: Progress
+) -> tuple[int, Embeddings]:
+    """Return the number of epochs after which the validation part is ranked best, and what was learned by then."""
+    fitted = np.flatnonzero(data.numbers <= split.fitted[-1])
+    inside = (data.numbers >= split.validation[0]) & (data.numbers <= split.validation[-1])
+    validation = _sample(np.flatnonzero(inside), parameters.validation_examples, parameters.seed)
+    fit = Fit(data.examples, fitted, parameters)
+    quality, epochs, best = -1.0, 0, fit.embeddings()
+    for epoch in range(1, parameters.most_epochs + 1):
+        fit.run_epoch()
+        progress("validate", epoch, parameters.most_epochs)
+        if epoch % parameters.epochs_per_validation and epoch < parameters.most_epochs:
+            continue
+        found = fit.embeddings()
+        found_quality = ndcg(fit.ranks(validation, found), 20)
+        if found_quality > quality:
+            quality, epochs, best = found_quality, epoch, found
+        elif epoch >= epochs + parameters.patience:
+            break
+    return epochs, best
+
+
+def _manifest(data: Prepared, parameters: TrainingParameters, git_revision: str | None) -> Manifest:
+    targets = data.targets
+    return Manifest(
+        data_from=utc_from_us(int(targets.times_us[0])).isoformat(),
+        data_to=utc_from_us(int(targets.times_us[-1])).isoformat(),
+        events=len(targets),
+        examples=len(data.numbers),
+        users=int((np.unique(targets.users) >= 0).sum()),
+        items=len(data.item_ids),
+        features=0,
+        epochs=0,
+        seconds=0.0,
+        metrics={},
+        baselines={},
+        parameters=msgspec.to_builtins(parameters),
+        feature_service=FEATURE_SERVICE,
+        feature_views=[row.view for row in (SessionFeatures, UserFeatures, UserItems, UserPurchases)],
+        git_revision=git_revision,
+    )
