@@ -158,8 +158,7 @@ async def _answer(request: Request, question: SlateRequest, started: float) -> R
     found = recommend(
         backend.table,
         question,
-        shopper.sessions,
-        shopper.user,
+        shopper,
         now_us=now_us,
         store_available=store_available,
     )

@@ -259,7 +259,7 @@ def describe_states(states: pd.DataFrame, session_ids: set[str], join: HistoryJo
         user = users.get(state)
         if user is not None:
             user = aged(user, time_us)
-        yield describe_shopper(sessions, user, now_us=time_us, device=device, country=country)
+        yield describe_shopper(Shopper(user, sessions), now_us=time_us, device=device, country=country)
 
 
 def _rows(joined: pd.DataFrame, row_type: type[_ROW]) -> dict[int, _ROW]:
