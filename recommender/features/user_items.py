@@ -21,7 +21,7 @@ _KEPT_ITEMS = 120
 _MOST_RECENT = 256
 """Looks in half an hour beyond which it is no longer waited for earlier ones."""
 
-Looks = Annotated[int, msgspec.Meta(ge=0)]
+Looks = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class UserItems(FeatureRow):

@@ -19,7 +19,7 @@ _KEPT_LINES = 256
 """Among how many of the latest order lines a second line of one item in one order is recognised."""
 _DAY_US = 86_400 * SECOND_US
 
-Times = Annotated[int, msgspec.Meta(ge=0)]
+Times = Annotated[int, msgspec.Meta(ge=1)]
 Days = Annotated[float, msgspec.Meta(ge=0)]
 
 

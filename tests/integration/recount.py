@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
+import pytest
 
 from recommender.features import ROW_TYPES, FeatureRow, aged
 from recommender.settings import Settings
@@ -93,6 +94,10 @@ class Recount:
         """The feature time that the rows of a user and of the user's session must have."""
         return _time_us(self._of_user[user])
 
+    def purchases_time_us(self, user: str) -> int:
+        """The feature time that the row of what a user has bought must have."""
+        return _time_us([seen for seen in self._of_user[user] if seen.kind == "purchase"])
+
     def catalogue_time_us(self, item: str) -> int:
         """The feature time that an item's catalogue row must have: each event tells its category."""
         return _time_us(self._of_item[item])
@@ -115,6 +120,37 @@ class Recount:
             "price_level_cents": 0.0,
             "top_categories": (interest, 10),
             "top_brands": ({}, 10),
+        }
+
+    def user_items(self, user: str, now: float) -> dict[str, Any]:
+        known: dict[str, tuple[int, int]] = {}
+        for seen in sorted(self._of_user[user], key=lambda seen: (seen.t, seen.item)):
+            known[seen.item] = (seen.t, known.pop(seen.item, (0, 0))[1] + 1)
+            if len(known) > 120:
+                del known[next(iter(known))]
+        shown = list(reversed(known.items()))[:100]
+        return {
+            "items": [item for item, _ in shown],
+            "last_at_ms": [t * 1000 for _, (t, _) in shown],
+            "looks": [looks for _, (_, looks) in shown],
+        }
+
+    def user_purchases(self, user: str, now: float) -> dict[str, Any] | None:
+        lines: dict[str, list[int]] = defaultdict(list)
+        for seen in self._of_user[user]:
+            if seen.kind == "purchase":
+                lines[seen.item].append(seen.t)
+        if not lines:
+            return None
+        shown = sorted(lines, key=lambda item: (max(lines[item]), item), reverse=True)[:200]
+        orders = [len(set(lines[item])) for item in shown]
+        spans = [(max(lines[item]) - min(lines[item])) / DAY for item in shown]
+        return {
+            "items": shown,
+            "orders": orders,
+            "units": [len(lines[item]) for item in shown],
+            "last_at_ms": [max(lines[item]) * 1000 for item in shown],
+            "interval_days": [span / max(count - 1, 1) for span, count in zip(spans, orders, strict=True)],
         }
 
     def session(self, user: str, now: float) -> dict[str, Any]:
@@ -159,22 +195,31 @@ class Recount:
         return {
             **counted,
             "conversion_24h_ratio": counted["purchases_24h"] / seen if seen else 0.0,
-            "trend_score": self._trend(item, now),
+            "trend_score": self._interest(item, now, 6 * HOUR),
+            "popularity_score": self._interest(item, now, 28 * DAY),
             "also_viewed": (_decayed(self._pairs["view"].get(item, ()), now, 14 * DAY), 20),
             "also_bought": (_decayed(self._pairs["purchase"].get(item, ()), now, 14 * DAY), 20),
         }
 
     def item_catalogue(self, item: str, now: float) -> dict[str, Any]:
-        unknown = {"currency": "", "title": "", "brand": "", "tags": [], "image_url": "", "page_url": ""}
+        unknown = {
+            "currency": "",
+            "title": "",
+            "brand": "",
+            "tags": [],
+            "image_url": "",
+            "page_url": "",
+            "listed_at_ms": 0,
+        }
         category = max((seen.t, seen.category) for seen in self._of_item[item] if seen.t <= now)[1]
         return {**unknown, "available": True, "stock": -1, "price_cents": -1, "category": category}
 
     def category(self, category: str, now: float) -> dict[str, Any]:
         items = self._items_of_category[category]
-        return {"trending_items": ({item: self._trend(item, now) for item in items}, 20)}
+        return {"trending_items": ({item: self._interest(item, now, 6 * HOUR) for item in items}, 20)}
 
-    def _trend(self, item: str, now: float) -> float:
-        return float(sum(WEIGHTS[seen.kind] * 2.0 ** ((seen.t - now) / (6 * HOUR)) for seen in self._of_item[item]))
+    def _interest(self, item: str, now: float, half_life: int) -> float:
+        return float(sum(WEIGHTS[seen.kind] * 2.0 ** ((seen.t - now) / half_life) for seen in self._of_item[item]))
 
 
 def _time_us(mine: Sequence[Seen]) -> int:
@@ -234,6 +279,9 @@ def differences(row: FeatureRow, expected: Mapping[str, Any]) -> list[str]:
                 found.append(f"{row.view} {row.key} {column}: not recounted")
         elif isinstance(wanted, float):
             if not math.isclose(value, wanted, rel_tol=1e-9, abs_tol=1e-12):
+                found.append(f"{row.view} {row.key} {column}: {value}, recount {wanted}")
+        elif column == "interval_days":
+            if value != pytest.approx(wanted, rel=1e-9):
                 found.append(f"{row.view} {row.key} {column}: {value}, recount {wanted}")
         elif value != wanted:
             found.append(f"{row.view} {row.key} {column}: {value}, recount {wanted}")
@@ -304,8 +352,10 @@ def compare_all(features: Reader, recount: Recount) -> tuple[int, list[str]]:
 def _compare(
     features: Reader, recount: Recount, users: list[str], items: list[str], categories: list[str]
 ) -> tuple[int, list[str]]:
-    work: dict[str, tuple[list[str], Callable[[str, float], dict[str, Any]]]] = {
+    work: dict[str, tuple[list[str], Callable[[str, float], dict[str, Any] | None]]] = {
         "user": (users, recount.user),
+        "user_items": (users, recount.user_items),
+        "user_purchases": (users, recount.user_purchases),
         "session": ([f"user:{user}" for user in users], lambda key, now: recount.session(key[5:], now)),
         "item_catalogue": (items, recount.item_catalogue),
         "item_activity": (items, recount.item_activity),
@@ -313,6 +363,8 @@ def _compare(
     }
     times = {
         "user": recount.shopper_time_us,
+        "user_items": recount.shopper_time_us,
+        "user_purchases": recount.purchases_time_us,
         "session": recount.shopper_time_us,
         "item_catalogue": recount.catalogue_time_us,
     }
@@ -321,12 +373,15 @@ def _compare(
         keys, count = work[row_type.view]
         for key, row in zip(keys, features.read(row_type, keys), strict=True):
             compared += 1
-            if row is None:
-                found.append(f"{row_type.view} {key}: no row")
+            expected = count(key, row.feature_time_us / 1e6 if row else 0.0)
+            if row is None or expected is None:
+                if row is not None or expected is not None:
+                    found.append(f"{row_type.view} {key}: {'no row' if row is None else 'a row without an event'}")
                 continue
-            found += differences(row, count(key, row.feature_time_us / 1e6))
+            found += differences(row, expected)
             later_us = row.feature_time_us + LATER_S[compared % len(LATER_S)] * 1_000_000
-            found += [f"{later_us}: {each}" for each in differences(aged(row, later_us), count(key, later_us / 1e6))]
+            later = count(key, later_us / 1e6) or {}
+            found += [f"{later_us}: {each}" for each in differences(aged(row, later_us), later)]
             wanted = times[row_type.view](key.removeprefix("user:")) if row_type.view in times else row.feature_time_us
             if row.feature_time_us != wanted:
                 found.append(f"{row.view} {key} feature_time_us: {row.feature_time_us}, recount {wanted}")

@@ -142,7 +142,7 @@ def declared() -> dict[str, Any]:
         },
         "entities": ["category", "item_id", "session_id", "user_id"],
         "services": {
-            "shopper_v1": ["session", "user"],
+            "shopper_v1": ["session", "user", "user_items", "user_purchases"],
             "item_v1": ["item_activity", "item_catalogue"],
             "category_v1": ["category"],
         },

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recommender.features import ROW_TYPES, FeatureRow, ItemActivity, ItemCatalogue, SessionFeatures, UserFeatures
+from recommender.features import (
+    ROW_TYPES,
+    FeatureRow,
+    ItemActivity,
+    ItemCatalogue,
+    SessionFeatures,
+    UserFeatures,
+    UserItems,
+    UserPurchases,
+)
 from recommender.history import HistoryWriter, ensure_tables
 from recommender.installation import Installation
 from recommender.settings import Settings
@@ -19,7 +28,14 @@ from tests.feature_rows import many_rows
 START_US, END_US = 1_500_000_000_000_000, 1_500_000_000_000_200
 """So close that many rows and questions fall on the same microsecond."""
 KEYS = ["a", "b", "c"]
-JOINED: tuple[type[FeatureRow], ...] = (SessionFeatures, UserFeatures, ItemCatalogue, ItemActivity)
+JOINED: tuple[type[FeatureRow], ...] = (
+    SessionFeatures,
+    UserFeatures,
+    UserItems,
+    UserPurchases,
+    ItemCatalogue,
+    ItemActivity,
+)
 
 
 def entity_rows(random_: random.Random, count: int) -> pd.DataFrame:
