@@ -36,6 +36,7 @@ _FRESH = timedelta(minutes=10)
 """For so long a new version that was never current is kept: whoever made it may be about to activate it."""
 
 Fingerprint = tuple[tuple[str, int, int], ...]
+"""Name, size and time of change of files: other ones once a file has changed."""
 
 
 class UnknownModel(DamagedModel):
@@ -194,14 +195,11 @@ class ModelRegistry:
 
     def damage(self, version: str) -> str | None:
         """Return why a version cannot be served, None where it can. Files are read again only once they change."""
-        try:
-            fingerprint = self.fingerprint(version)
-            known = self._checked.get(version)
-            if known is None or known[0] != fingerprint:
-                known = self._checked[version] = (fingerprint, self._damage(version))
-            return known[1]
-        except DamagedModel as error:
-            return str(error)
+        fingerprint = self._fingerprint(version)
+        known = self._checked.get(version)
+        if known is None or known[0] != fingerprint:
+            known = self._checked[version] = (fingerprint, self._damage(version))
+        return known[1]
 
     def overview(self, version: str) -> Overview:
         """Return what there is to know of a version.
@@ -219,19 +217,14 @@ class ModelRegistry:
 
     def size_bytes(self, version: str) -> int:
         """Return the size of a version's files."""
-        return sum(size for _, size, _ in self.fingerprint(version))
+        return sum(size for _, size, _ in self._fingerprint(version))
 
-    def fingerprint(self, version: str) -> Fingerprint:
-        """Return name, size and time of change of a version's files: other ones once a file has changed.
+    def signs(self, version: str) -> object:
+        """Return another value once the version's files have changed, or any version has been activated."""
+        return _fingerprint([self._dir / _CURRENT]), self._fingerprint(version)
 
-        Raises:
-            UnknownModel: there is no such version.
-        """
-        return _fingerprint(sorted(self._folder(version).glob("*")))
-
-    def pointer(self) -> Fingerprint:
-        """Return another value after each activation, of whichever version."""
-        return _fingerprint([self._dir / _CURRENT])
+    def _fingerprint(self, version: str) -> Fingerprint:
+        return _fingerprint(sorted((self._dir / version).glob("*"))) if _VERSION.fullmatch(version) else ()
 
     def _point_to(
         self, version: str, act: Literal["activate", "rollback"], reason: str, now: datetime | None

@@ -55,6 +55,8 @@ class ItemTable:
         """Number of items loaded; row numbers reach further, as a neighbour may be named before it is loaded."""
         self.version = 0
         """Grows with each change of availability, category or trend."""
+        self.content_version = 0
+        """Grows with each new row, and with each change of what a model may know an item by."""
         self._row_of: dict[str, int] = {}
         self._loaded = np.zeros(1024, bool)
         self._available = np.zeros(1024, bool)
@@ -64,6 +66,7 @@ class ItemTable:
         self._listed_ms = np.full(1024, np.nan)
         self._category = np.zeros(1024, np.int32)
         self._brand = np.zeros(1024, np.int32)
+        self._content_at = np.zeros(1024, np.int64)
         self._codes: dict[str, int] = {"": 0}
         self._catalogue_us: list[int] = []
         self._activity_us: list[int] = []
@@ -181,16 +184,19 @@ class ItemTable:
             self._set_activity(row, activity)
             self.version += 1
 
-    def adopt(self, vectors: ItemVectors, described: Sequence[ItemCatalogue | None]) -> None:
+    def changed_since(self, content_version: int) -> Rows:
+        """Return the rows that are new, or have other content, since the table was at that version; ascending."""
+        return np.flatnonzero(self._content_at[: len(self.ids)] > content_version)
+
+    def adopt(self, vectors: ItemVectors, content_version: int) -> None:
         """Change to another model's vectors.
 
         Args:
-            vectors: made elsewhere, of the first rows as they were.
-            described: the catalogue rows that they were made of; rows that have changed since are made again.
+            vectors: made elsewhere, of the rows as they were.
+            content_version: of the table when that began; rows that have changed since are made again, here and now.
         """
-        for row, catalogue in enumerate(self.catalogue):
-            if row >= len(described) or catalogue is not described[row]:
-                vectors.put(row, self.ids[row], catalogue)
+        for row in self.changed_since(content_version).tolist():
+            vectors.put(row, self.ids[row], self.catalogue[row])
         self.vectors = vectors
 
     def _load(self, row: int) -> None:
@@ -212,12 +218,14 @@ class ItemTable:
             self._listed_ms = np.concatenate([self._listed_ms, np.full(row, np.nan)])
             self._category = np.concatenate([self._category, np.zeros(row, np.int32)])
             self._brand = np.concatenate([self._brand, np.zeros(row, np.int32)])
+            self._content_at = np.concatenate([self._content_at, np.zeros(row, np.int64)])
         self.ids.append(item_id)
         self.catalogue.append(None)
         self.also_viewed.append(NO_NEIGHBOURS)
         self.also_bought.append(NO_NEIGHBOURS)
         self._catalogue_us.append(0)
         self._activity_us.append(0)
+        self._note_content(row)
         return row
 
     def _set_catalogue(self, row: int, catalogue: ItemCatalogue) -> None:
@@ -239,7 +247,12 @@ class ItemTable:
             self.text.put(row, (catalogue.title, catalogue.category, catalogue.brand, *catalogue.tags))
             self._describe(row)
 
+    def _note_content(self, row: int) -> None:
+        self.content_version += 1
+        self._content_at[row] = self.content_version
+
     def _describe(self, row: int) -> None:
+        self._note_content(row)
         if self.vectors is not None:
             self.vectors.put(row, self.ids[row], self.catalogue[row])
 

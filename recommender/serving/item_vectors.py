@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,14 @@ from recommender.model.description import describe_item
 from recommender.serving.numbering import Numbering
 from recommender.serving.ports import Floats, Rows, ServableModel
 
+_CHUNK = 2_048
+"""Rows set at once, within a fraction of a millisecond."""
+_DESCRIBED_AT_ONCE = 16
+_PAUSE_S = 0.0002
+"""Given to other threads after each chunk, so that requests hardly notice the work."""
+_HEADROOM = 1.25
+"""Rows that there is room for, for each one there is at first: growing copies all of them."""
+
 
 class ItemVectors:
     """Vectors and biases by row; an item that the model was not trained on has those of its content alone."""
@@ -19,18 +28,33 @@ class ItemVectors:
     def __init__(self, model: ServableModel) -> None:
         self.model = model
         self.numbering = Numbering(model.item_ids)
-        size = model.item_vectors.shape[1]
-        self._matrix = np.zeros((1024, size), np.float32)
-        self._biases = np.zeros(1024, np.float32)
-        self._norms = np.ones(1024, np.float32)
-        self._known = np.zeros(1024, bool)
+        # The first question makes the model build its own tables, so a request must not be the one to ask it.
+        model.user_vector({"": 1.0})
+        model.item_vector({"": 1.0})
+        self._matrix = np.zeros((0, model.item_vectors.shape[1]), np.float32)
+        self._biases = np.zeros(0, np.float32)
+        self._norms = np.ones(0, np.float32)
+        self._known = np.zeros(0, bool)
         self.rows = 0
 
     def put_all(self, ids: Sequence[str], catalogue: Sequence[ItemCatalogue | None]) -> None:
-        """Set the rows from 0 on."""
-        self._reserve(len(ids))
-        for row, (item_id, description) in enumerate(zip(ids, catalogue, strict=True)):
-            self.put(row, item_id, description)
+        """Set the rows from 0 on. Made for a thread beside the event loop; the lists may grow meanwhile."""
+        rows = min(len(ids), len(catalogue))
+        self._reserve(int(rows * _HEADROOM) + _CHUNK)
+        self.put_rows(np.arange(rows), ids, catalogue)
+
+    def put_rows(self, rows: Rows, ids: Sequence[str], catalogue: Sequence[ItemCatalogue | None]) -> None:
+        """Set some rows, ascending. Made for a thread beside the event loop, which gets its turn again and again."""
+        for start in range(0, len(rows), _CHUNK):
+            some = rows[start : start + _CHUNK]
+            numbers = self.numbering.place_all([ids[row] for row in some.tolist()], some)
+            trained = numbers >= 0
+            self._put_trained(some[trained], numbers[trained])
+            for count, row in enumerate(some[~trained].tolist()):
+                if count % _DESCRIBED_AT_ONCE == 0:
+                    time.sleep(_PAUSE_S)
+                self.put(row, ids[row], catalogue[row])
+            time.sleep(_PAUSE_S)
 
     def put(self, row: int, item_id: str, catalogue: ItemCatalogue | None) -> None:
         """Set one row."""
@@ -38,7 +62,8 @@ class ItemVectors:
         self.rows = max(self.rows, row + 1)
         place = self.numbering.place(item_id, row)
         if place is not None:
-            vector, bias, known = self.model.item_vectors[place], float(self.model.item_biases[place]), True
+            vector, bias = self.model.item_vectors[place], float(self.model.item_biases[place])
+            known = bool(vector.any())
         elif catalogue is not None:
             content = describe_item(
                 item_id,
@@ -55,6 +80,18 @@ class ItemVectors:
         self._biases[row] = bias
         self._norms[row] = float(np.linalg.norm(vector)) or 1.0
         self._known[row] = known
+
+    def _put_trained(self, rows: Rows, numbers: npt.NDArray[np.int64]) -> None:
+        if len(rows) == 0:
+            return
+        self._reserve(int(rows[-1]) + 1)
+        self.rows = max(self.rows, int(rows[-1]) + 1)
+        vectors = self.model.item_vectors[numbers]
+        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        self._matrix[rows] = vectors
+        self._biases[rows] = self.model.item_biases[numbers]
+        self._norms[rows] = np.where(norms > 0.0, norms, 1.0)
+        self._known[rows] = norms > 0.0
 
     def known(self, rows: int) -> npt.NDArray[np.bool_]:
         """Tell of the first ``rows`` rows which ones the model can score."""
@@ -86,7 +123,7 @@ class ItemVectors:
     def _reserve(self, rows: int) -> None:
         missing = rows - len(self._matrix)
         if missing > 0:
-            more = max(missing, len(self._matrix))
+            more = max(missing, len(self._matrix), 1_024)
             self._matrix = np.concatenate([self._matrix, np.zeros((more, self._matrix.shape[1]), np.float32)])
             self._biases = np.concatenate([self._biases, np.zeros(more, np.float32)])
             self._norms = np.concatenate([self._norms, np.ones(more, np.float32)])

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple, Protocol
 
 from recommender.serving.item_table import ItemTable
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.ports import ServableModel
 
 _LOOK_EVERY_S = 0.5
+_FEW_ROWS = 50
+"""So many changed rows are described again on the event loop, while it changes to the new model."""
+_CATCH_UPS = 20
 
 _log = logging.getLogger(__name__)
 
@@ -21,46 +27,102 @@ class Models(Protocol):
     def current_version(self) -> str | None:
         """Return the version that the pointer names."""
 
+    def signs(self, version: str) -> object:
+        """Return another value once the version's files have changed, or any version has been activated."""
+
     def load(self, version: str) -> ServableModel:
         """Load a version, or raise if it is damaged."""
 
 
-class ModelWatcher:
-    """Looks at the pointer twice a second. A model that cannot be loaded leaves the one before in service."""
+class Refusal(NamedTuple):
+    """A version that the registry points to and that cannot be served."""
 
-    def __init__(self, table: ItemTable, models: Models) -> None:
+    version: str
+    reason: str
+    at: float
+    """Seconds since 1970."""
+    signs: object
+    """It is tried again once they are others."""
+
+
+class ModelWatcher:
+    """Looks at the pointer twice a second. A model that cannot be loaded leaves the one before in service.
+
+    A model is read and put in order beside the event loop, row by row of the item table; then the loop changes to it
+    from one request to the next.
+    """
+
+    def __init__(
+        self, table: ItemTable, models: Models, observe_swap: Callable[[float], None] = lambda seconds: None
+    ) -> None:
         self._table = table
         self._models = models
-        self._refused: str | None = None
+        self._observe_swap = observe_swap
+        self._woken = asyncio.Event()
+        self.refusal: Refusal | None = None
+        """What the registry points to now, if that is refused."""
         self.failures = 0
         """Models that could not be taken into service [count]."""
+
+    @property
+    def serving(self) -> str | None:
+        """The version in service."""
+        vectors = self._table.vectors
+        return vectors.model.version if vectors else None
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
+            self._woken.clear()
             await self.look()
-            await asyncio.sleep(_LOOK_EVERY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
+
+    def wake(self) -> None:
+        """Have it look at once: something has been activated."""
+        self._woken.set()
 
     async def look(self) -> None:
-        """Take the current version into service unless it is there already, or was refused before."""
-        version: str | None = None
+        """Take the current version into service, unless it is there already or was refused as it is."""
+        started = time.perf_counter()
+        version, signs = "", None
         try:
-            version = await asyncio.to_thread(self._models.current_version)
-            serving = self._table.vectors.model.version if self._table.vectors else None
-            if version is None or version in (serving, self._refused):
+            found = await asyncio.to_thread(self._models.current_version)
+            if found is None or found == self.serving:
+                self.refusal = None
                 return
-            catalogue = list(self._table.catalogue)
-            ids = self._table.ids[: len(catalogue)]
-            vectors = await asyncio.to_thread(self._prepare, version)
-            await asyncio.to_thread(vectors.put_all, ids, catalogue)
+            version = found
+            signs = await asyncio.to_thread(self._models.signs, version)
+            if not self._is_refused(version, signs):
+                await self._change_to(version)
+                self.refusal = None
+                self._observe_swap(time.perf_counter() - started)
+                _log.info("model %s: in service", version)
         except Exception as error:
-            self._refused = version
-            self.failures += 1
-            _log.error("model %s: not taken into service; %s: %s", version, type(error).__name__, error)
-            return
-        self._table.adopt(vectors, catalogue)
-        self._refused = None
-        _log.info("model %s: in service", version)
+            if not self._is_refused(version, signs):
+                reason = str(error) or type(error).__name__
+                self.refusal = Refusal(version, reason, time.time(), signs)
+                self.failures += 1
+                _log.error("model %s: not taken into service; %s: %s", version, type(error).__name__, error)
+
+    def _is_refused(self, version: str, signs: object) -> bool:
+        return self.refusal is not None and (self.refusal.version, self.refusal.signs) == (version, signs)
+
+    async def _change_to(self, version: str) -> None:
+        table = self._table
+        content_version = table.content_version
+        vectors = await asyncio.to_thread(self._prepare, version)
+        for _ in range(_CATCH_UPS):  # where items change by the thousand, the loop must not be kept busy with them
+            rows = table.changed_since(content_version)
+            if len(rows) <= _FEW_ROWS:
+                break
+            content_version = table.content_version
+            await asyncio.to_thread(vectors.put_rows, rows, table.ids, table.catalogue)
+        before = [table.vectors]
+        table.adopt(vectors, content_version)
+        await asyncio.to_thread(before.clear)  # freeing a large model takes some milliseconds
 
     def _prepare(self, version: str) -> ItemVectors:
-        return ItemVectors(self._models.load(version))
+        vectors = ItemVectors(self._models.load(version))
+        vectors.put_all(self._table.ids, self._table.catalogue)
+        return vectors

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +25,11 @@ class Numbering:
             self._rows[number] = row
         return number
 
-    def place_all(self, item_ids: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Note the rows of items from row 0 on; return int64 [n], the number of each, -1 for one not known."""
-        numbers = np.fromiter((self.number_of.get(item_id, -1) for item_id in item_ids), np.int64)
-        known = np.flatnonzero(numbers >= 0)
-        self._rows[numbers[known]] = known
+    def place_all(self, item_ids: Sequence[str], rows: Rows) -> npt.NDArray[np.int64]:
+        """Note the rows of some items; return int64 [n], the number of each, -1 for one not known."""
+        numbers = np.fromiter(map(self.number_of.get, item_ids, repeat(-1)), np.int64, len(item_ids))
+        known = numbers >= 0
+        self._rows[numbers[known]] = rows[known]
         return numbers
 
     def rows(self, numbers: npt.NDArray[np.integer]) -> Rows:

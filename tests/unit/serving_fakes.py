@@ -9,6 +9,7 @@ import numpy as np
 
 from recommender.changes import ChangeNotice
 from recommender.features import FeatureRow
+from recommender.model.parts import Parts
 from recommender.serving.ports import Floats
 
 
@@ -21,6 +22,7 @@ class FakeModel:
         self.item_ids = list(item_ids)
         self.item_vectors = random.normal(size=(len(self.item_ids), size)).astype(np.float32)
         self.item_biases = np.zeros(len(self.item_ids), np.float32)
+        self.parts = Parts()
 
     def user_vector(self, description: Mapping[str, float]) -> tuple[Floats, bool]:
         rows = [row for row, item in enumerate(self.item_ids) if f"recent={item}" in description]
@@ -62,9 +64,13 @@ class FakeModels:
     def __init__(self) -> None:
         self.models: dict[str, FakeModel] = {}
         self.current: str | None = None
+        self.activations = 0
 
     def current_version(self) -> str | None:
         return self.current
+
+    def signs(self, version: str) -> object:
+        return self.activations, id(self.models.get(version))
 
     def load(self, version: str) -> FakeModel:
         if version not in self.models:

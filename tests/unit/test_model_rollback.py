@@ -149,10 +149,10 @@ def test_activations_are_noted_with_time_and_reason(registry: ModelRegistry) -> 
 def test_activating_the_current_version_again_is_noted_nowhere_but_seen(registry: ModelRegistry) -> None:
     a, b = saved(registry, 2)
     activate_all(registry, [a, b])
-    before = registry.pointer()
+    before = registry.signs(b)
     assert registry.activate(b) == (b, b, {})
     assert len(registry.history()) == 2
-    assert registry.pointer() != before
+    assert registry.signs(b) != before
     assert registry.rollback().version == a
 
 

@@ -1,0 +1,1 @@
+"""A rollback drill: models are changed under load, one of them is damaged, and nobody notices."""
