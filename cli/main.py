@@ -108,6 +108,46 @@ def train(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def evaluate(
+    events: Annotated[Path, typer.Option(metavar="TRAIN", help="Log to learn from: a file or a folder, .gz too.")],
+    test: Annotated[Path | None, typer.Option(help="Log to foresee; else the end of TRAIN is.")] = None,
+    form: Annotated[str, typer.Option("--format", help="auto, or a data set's name as for import.")] = "auto",
+    protocol: Annotated[str, typer.Option(help="next-item or future.")] = "next-item",
+    holdout: Annotated[
+        str | None, typer.Option(help="How much of the end of TRAIN to foresee, such as 28d.  [default: a tenth; 28d]")
+    ] = None,
+    new_items_only: Annotated[
+        bool, typer.Option("--new-items-only", help="Future: only items that the user has not had.")
+    ] = False,
+    models: Annotated[str, typer.Option(help="all, or some of them: popularity,session_knn,liveshelf.")] = "all",
+    k: Annotated[str, typer.Option("--k", help="Lengths of the lists that are looked at.")] = "10,20",
+    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 1,
+    as_json: AsJson = False,
+    picture: Annotated[Path | None, typer.Option(help="Write a picture of the figures (PNG).")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
+) -> None:
+    """Measure how well the model and its rivals foresee what shoppers did, on a log of events."""
+    from cli.evaluate import run
+
+    raise typer.Exit(
+        run(
+            events=events,
+            test=test,
+            form=form,
+            protocol=protocol,
+            holdout=holdout,
+            new_items_only=new_items_only,
+            models=models,
+            k=k,
+            seed=seed,
+            as_json=as_json,
+            picture=picture,
+            output=output,
+        )
+    )
+
+
+@app.command()
 def validate(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Check the history with Great Expectations and build Data Docs; exit code 1 if a check fails."""
     from cli.validate import run

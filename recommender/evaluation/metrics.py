@@ -28,7 +28,7 @@ def recall(hits: Hits, target_counts: Counts, k: int) -> Figures:
 
 def hit_rate(hits: Hits, k: int) -> Figures:
     """Return 1 where any right answer is among the first ``k``, else 0."""
-    return hits[:, :k].any(axis=1).astype(np.float64)
+    return np.asarray(hits[:, :k].any(axis=1), dtype=np.float64)
 
 
 def reciprocal_rank(hits: Hits, k: int) -> Figures:
@@ -37,7 +37,7 @@ def reciprocal_rank(hits: Hits, k: int) -> Figures:
     Source: Voorhees, "The TREC-8 Question Answering Track Report", TREC 1999.
     """
     first = hits[:, :k].argmax(axis=1)
-    return np.where(hits[:, :k].any(axis=1), 1.0 / (first + 1.0), 0.0)
+    return np.asarray(np.where(hits[:, :k].any(axis=1), 1.0 / (first + 1.0), 0.0), dtype=np.float64)
 
 
 def ndcg(hits: Hits, target_counts: Counts, k: int) -> Figures:

@@ -51,6 +51,11 @@ class Protocol(NamedTuple):
         """Whether each target of a query is a trial of its own, rather than the query as a whole."""
         return self.name == "next-item"
 
+    def target_rule(self) -> TargetRule:
+        """Return which events are asked for."""
+        kinds = INTEREST if self.name == "next-item" else target_kinds(self.split)
+        return TargetRule(self.split, kinds, free_too=self.name == "next-item")
+
     def steps(self) -> Iterator[Step]:
         """Yield questions and events in order of time; of one time, all questions come first."""
         return _next_item(self.split) if self.name == "next-item" else _future(self.split, self.new_items_only)
@@ -86,10 +91,9 @@ def _length(past: Sequence[Interaction], session_id: str) -> int:
 
 
 def _future(split: Split, new_items_only: bool) -> Iterator[Step]:
-    kinds = target_kinds(split)
-    is_target = _TargetRule(split, kinds)
+    is_target = TargetRule(split, target_kinds(split))
     wanted: dict[str, set[str]] = {}
-    items = {event.item_id for event in split.train if is_target(event) and isinstance(event, Interaction)}
+    items = known_items(split.train)
     for event in split.test:
         if isinstance(event, Interaction) and event.user_id and is_target(event) and event.item_id in items:
             wanted.setdefault(event.user_id, set()).add(event.item_id)
@@ -117,14 +121,17 @@ def target_kinds(split: Split) -> frozenset[str]:
     return INTEREST
 
 
-class _TargetRule:
+class TargetRule:
     """Tells whether an event counts: its kind does, and it is not given away in a log that has prices."""
 
-    def __init__(self, split: Split, kinds: frozenset[str]) -> None:
-        self._kinds = kinds
-        self._with_prices = any(isinstance(event, Interaction) and event.price_cents > 0 for event in split.train)
+    def __init__(self, split: Split, kinds: frozenset[str], *, free_too: bool = False) -> None:
+        self.kinds = kinds
+        self._with_prices = not free_too and any(
+            isinstance(event, Interaction) and event.price_cents > 0 for event in split.train
+        )
 
     def __call__(self, event: Event) -> bool:
-        if not isinstance(event, Interaction) or event.kind not in self._kinds:
+        """Tell it."""
+        if not isinstance(event, Interaction) or event.kind not in self.kinds:
             return False
         return not (self._with_prices and event.kind == "purchase" and event.price_cents == 0)

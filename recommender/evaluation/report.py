@@ -85,9 +85,9 @@ class Scoreboard:
         self.models[name] = model
 
     def best_baseline(self) -> dict[str, dict[str, Any]]:
-        """Return for each metric the best contestant but ours, and by how much ours is above it."""
+        """Return for each metric the best contestant but ours and its variants, and by how much ours is above it."""
         best: dict[str, dict[str, Any]] = {}
-        names = [name for name in self._resampled if name != LIVESHELF]
+        names = [name for name in self._resampled if not name.startswith(LIVESHELF)]
         for metric in dict.fromkeys(metric for name in names for metric in self._resampled[name]):
             having = [name for name in names if self.models[name].get(metric) is not None]
             if not having:

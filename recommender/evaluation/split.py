@@ -30,6 +30,11 @@ class Split(NamedTuple):
     straddling: frozenset[str] = frozenset()
     """Sessions with events in both that are not asked about."""
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether half of the second part lies before the cut, as where each user's latest events are held out."""
+        return self.test[len(self.test) // 2].time_us < self.cut_us
+
 
 class NothingToTest(ValueError):
     """The log leaves nothing to train on, or nothing to test; the text says what is missing."""
@@ -87,6 +92,20 @@ def of_two_logs(train: Sequence[Event], test: Sequence[Event]) -> Split:
     """Take two logs as they are. The cut lies after all of the first, or at the beginning of a later second one."""
     cut_us = max((event.time_us for event in train), default=0) + 1
     return _checked(Split(train, test, max(cut_us, test[0].time_us) if test else cut_us))
+
+
+def latest_of_each(events: Sequence[Event], count: int) -> Split:
+    """Hold out the latest ``count`` events of interest of each user with more than twice as many.
+
+    For logs whose users each have a time of their own.
+    """
+    places: dict[str, list[int]] = {}
+    for place, event in enumerate(events):
+        if isinstance(event, Interaction) and event.user_id and event.kind in INTEREST:
+            places.setdefault(event.user_id, []).append(place)
+    held = {place for own in places.values() if len(own) > 2 * count for place in own[-count:]}
+    train = [event for place, event in enumerate(events) if place not in held]
+    return of_two_logs(train, [events[place] for place in sorted(held)])
 
 
 def has_session(event: Interaction) -> bool:
