@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +21,7 @@ from recommender.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from feast import FeatureStore
 
     from recommender.store.codec import RowCodec
@@ -137,6 +138,14 @@ class FeastFeatures:
         job = self._store.get_historical_features(entity_df=entity_rows, features=refs, full_feature_names=True)
         joined: pd.DataFrame = job.to_df()
         return joined
+
+    def history_batches(self, entity_rows: pa.Table, row_types: Sequence[type[FeatureRow]]) -> Iterator[pa.Table]:
+        """Add to entity rows what ``history_join`` does, as Arrow tables, in their order, a batch at a time."""
+        refs = [ref for row_type in row_types for ref in self._codecs[row_type.view].refs]
+        job = self._store.get_historical_features(
+            entity_df=entity_rows.to_pandas(), features=refs, full_feature_names=True
+        )
+        yield from job.batches()
 
     def item_ids(self) -> list[str]:
         """Return the ids of all items that have a row, sorted."""
