@@ -9,10 +9,12 @@ from datetime import timedelta
 from recommender.features import ROW_TYPES, Column, FeatureRow, implicit_session
 from recommender.features.ageing import CART_LIFE_US, COUNTED
 from recommender.features.intake import ALLOWED_LATENESS_US, REMEMBERED_EVENTS
-from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US, TREND_HALF_LIFE_US
+from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US, POPULARITY_HALF_LIFE_US, TREND_HALF_LIFE_US
 from recommender.features.pairs import NEIGHBOUR_SPAN_US, NEIGHBOURS_EACH_SIDE
 from recommender.features.session import LOOKS, VISIT_GAP_US
 from recommender.features.user import AFFINITY_HALF_LIFE_US, INTEREST
+from recommender.features.user_items import KEPT_ITEMS, USER_ITEMS
+from recommender.features.user_purchases import KEPT_LINES, KEPT_PURCHASES, USER_PURCHASES
 from recommender.features.windows import SECOND_US, WINDOW_1H, WINDOW_5M, WINDOW_24H, WINDOW_30D
 
 HEAD = """\
@@ -51,11 +53,17 @@ def _definitions() -> str:
   `floor(T/p) - L/p < floor(t/p) <= floor(T/p)`: {windows}.
 - **Interest** weighs by kind: {weights}.
   A weight loses half of itself every half-life: its part of a score is `weight * 2^(-(T - t) / half-life)`.
-  Affinities and price level have {_span(AFFINITY_HALF_LIFE_US)}, trends {_span(TREND_HALF_LIFE_US)}, neighbours
-  {_span(NEIGHBOUR_HALF_LIFE_US)}. Lists are sorted by score, largest first.
+  Affinities and price level have {_span(AFFINITY_HALF_LIFE_US)}, trends {_span(TREND_HALF_LIFE_US)}, popularity
+  {_span(POPULARITY_HALF_LIFE_US)}, neighbours {_span(NEIGHBOUR_HALF_LIFE_US)}.
+  Lists are sorted by score, largest first.
 - **Visits** are the runs of a session's events without a gap of more than {_span(VISIT_GAP_US)}. An item is looked at
   by {", ".join(sorted(LOOKS))}.
   A cart holds the items whose latest of add_to_cart, remove_from_cart and purchase is an add_to_cart.
+- **Items of a user.** A look is an event of a kind that shows interest. In order of (event time, item), the
+  {KEPT_ITEMS} items looked at last are remembered with their looks, and the last {USER_ITEMS} of them shown. So are
+  {KEPT_PURCHASES} items bought, and {USER_PURCHASES} shown; a second line of an item in an order is known among the
+  latest {KEPT_LINES} lines. `T` of these two views is made of the events that they count, and several events that are
+  handled at once give one row.
 - **Neighbours.** In the views of one shopper in a session, in order of (event time, event id), each is paired with the
   {views} before it,
   those that are at most {_span(NEIGHBOUR_SPAN_US)} older and of another item. A pair has weight 1, dated by its later
@@ -82,9 +90,10 @@ as of the instant of reading `R`, by `recommender.features.aged(row, now_us)`:
 - Each score is multiplied by `2^(-(R - T) / half-life)`. The order of a list stays.
 - A visit is over when R is more than {_span(VISIT_GAP_US)} after T: `started_at_ms`, `duration_s`, `events`,
   `views` and `distinct_categories` are 0 then. A cart is empty when R is more than {_span(CART_LIFE_US)} after T.
-- Rows of the catalogue do not change. A row whose T is R or later stays as it is.
+- Rows of the catalogue, and of the items that a user has looked at and bought, do not change. A row whose T is R or
+  later stays as it is.
 
-`feature_time_us` of an aged row is R; a session keeps its T. So a row can be aged again.
+`feature_time_us` of an aged row is R; a session, and what does not change, keeps its T. So a row can be aged again.
 
 The column `panes` holds the panes that are in a window at T, by kind, the oldest first, each as one integer
 `count << 20 | age << 2 | kind`. A pane begins at `(floor(T / p) - age) * p`, where p is {pane}; it is in a window if

@@ -16,7 +16,7 @@ from recommender.features.session import TimeMs
 from recommender.features.user import INTEREST
 
 USER_ITEMS = 100
-_KEPT_ITEMS = 120
+KEPT_ITEMS = 120
 """An item that comes back after so many others begins anew."""
 _MOST_RECENT = 256
 """Looks in half an hour beyond which it is no longer waited for earlier ones."""
@@ -96,5 +96,5 @@ def _look(items: list[str], at_us: list[int], looks: list[int], time_us: int, it
     items.insert(place, item_id)
     at_us.insert(place, time_us)
     looks.insert(place, count)
-    if len(items) > _KEPT_ITEMS:
+    if len(items) > KEPT_ITEMS:
         del items[0], at_us[0], looks[0]

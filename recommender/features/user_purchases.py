@@ -14,8 +14,9 @@ from recommender.features.session import TimeMs
 from recommender.features.windows import SECOND_US
 
 USER_PURCHASES = 200
-_KEPT_ITEMS = 300
-_KEPT_LINES = 256
+KEPT_PURCHASES = 300
+"""An item that is bought again after so many others begins anew."""
+KEPT_LINES = 256
 """Among how many of the latest order lines a second line of one item in one order is recognised."""
 _DAY_US = 86_400 * SECOND_US
 
@@ -81,7 +82,7 @@ def fold(state: UserPurchasesState, event: Interaction) -> bool:
     state.last_us.insert(place, last_us)
     state.orders.insert(place, orders)
     state.units.insert(place, units)
-    if len(items) > _KEPT_ITEMS:
+    if len(items) > KEPT_PURCHASES:
         del items[0], state.first_us[0], state.last_us[0], state.orders[0], state.units[0]
     return True
 
@@ -108,7 +109,7 @@ def _is_new(lines: dict[int, int], line: int) -> bool:
     """Note a line among the latest 256, and tell whether it was not there."""
     if line in lines:
         return False
-    if len(lines) >= _KEPT_LINES:
+    if len(lines) >= KEPT_LINES:
         del lines[next(iter(lines))]
     lines[line] = 1
     return True
