@@ -201,7 +201,7 @@ def _fit_embeddings(
     inside = (data.numbers >= split.validation[0]) & (data.numbers <= split.validation[-1])
     validation = _sample(np.flatnonzero(inside), parameters.validation_examples, parameters.seed)
     fit = Fit(data.examples, fitted, parameters)
-    quality, epochs, best = -1.0, 0, fit.embeddings()
+    quality, epochs, best = -1.0, 0, None
     for epoch in range(1, parameters.most_epochs + 1):
         fit.run_epoch()
         progress("validate", epoch, parameters.most_epochs)
@@ -209,11 +209,11 @@ def _fit_embeddings(
             continue
         found = fit.embeddings()
         found_quality = ndcg(fit.ranks(validation, found), 20)
-        if found_quality > quality:
+        if best is None or found_quality > quality:
             quality, epochs, best = found_quality, epoch, found
         elif epoch >= epochs + parameters.patience:
             break
-    return epochs, best
+    return epochs, best or fit.embeddings()
 
 
 def _manifest(data: Prepared, parameters: TrainingParameters, git_revision: str | None) -> Manifest:

@@ -40,9 +40,8 @@ def table_of(items: Sequence[ItemRows], model: Model) -> ItemTable:
     for rows in items:
         table.put(*rows)
     vectors = ItemVectors(model)
-    catalogue = list(table.catalogue)
-    vectors.put_all(table.ids[: len(catalogue)], catalogue)
-    table.adopt(vectors, catalogue)
+    vectors.put_all(table.ids, table.catalogue)
+    table.adopt(vectors, table.content_version)
     return table
 
 
@@ -90,8 +89,6 @@ def ranks(table: ItemTable, questions: Sequence[Question], k: int) -> npt.NDArra
     return found
 
 
-def _joined(
-    matrices: Sequence[Floats], right: Sequence[Floats]
-) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+def _joined(matrices: Sequence[Floats], right: Sequence[Floats]) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
     sizes = np.array([len(matrix) for matrix in matrices], np.int64)
     return np.concatenate(matrices), np.concatenate(right), sizes
