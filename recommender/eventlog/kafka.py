@@ -101,6 +101,12 @@ class KafkaEventLog:
         passed = reader.passed_with(int(entries[-1].position)) if entries else reader.passed
         return Progress(str(passed - 1), passed) if passed > before.entries else before
 
+    def back(self, partition: Partition, position: str, most: int) -> str:
+        """Return the offset from which up to ``most`` offsets lead to a position."""
+        last = int(position) if position else self._offsets([partition], _END)[partition] - 1
+        first = last - most
+        return str(first) if first >= self._offsets([partition], _OLDEST)[partition] else ""
+
     def passed(self, partition: Partition, position: str) -> int:
         """Return how many offsets are not behind a position; at the beginning, those of expired entries."""
         if position:

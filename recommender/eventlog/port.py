@@ -119,6 +119,13 @@ class EventLog(Protocol):
     def progress(self, partition: Partition, before: Progress, entries: Sequence[LogEntry]) -> Progress:
         """Return how far one has come who was at ``before`` and has now read these entries, if any, behind it."""
 
+    def back(self, partition: Partition, position: str, most: int) -> str:
+        """Return the position from which up to ``most`` entries lead to a position (empty: to the end of the partition).
+
+        It is empty where the log does not hold that many. What an adapter cannot see, such as marks of transactions,
+        may count too.
+        """
+
     def passed(self, partition: Partition, position: str) -> int:
         """Return how many of the entries that the partition ever got are not behind a position [count]."""
 

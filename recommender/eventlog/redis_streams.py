@@ -126,6 +126,20 @@ class RedisEventLog:
         """Return how far a reader has come."""
         return Progress(entries[-1].position, before.entries + len(entries)) if entries else before
 
+    def back(self, partition: Partition, position: str, most: int) -> str:
+        """Return the position from which up to ``most`` entries lead to a position."""
+        last = position or "+"
+        while True:
+            count = min(most, _COUNTED_AT_ONCE) + 1  # the first one is where the last answer ended
+            with _answering():
+                entries = self._redis.xrevrange(_stream(partition), max=last, count=count)
+            if len(entries) < count:
+                return ""
+            most -= count - 1
+            last = entries[-1][0].decode()
+            if most == 0:
+                return str(last)
+
     def passed(self, partition: Partition, position: str) -> int:
         """Return how many of the entries that the partition ever got are not behind a position."""
         with _answering():

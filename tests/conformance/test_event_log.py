@@ -99,6 +99,25 @@ def test_reading_goes_back_to_any_position(log: EventLog) -> None:
     assert log.read(partition, "", 100) == entries
 
 
+def test_reading_can_begin_some_entries_before_a_position_or_before_the_end(log: EventLog) -> None:
+    log.append(records(10, key="u1"))
+    partition = written_to(log)
+    entries = log.read(partition, "", 100)
+
+    def payloads_behind(position: str) -> list[bytes]:
+        return [entry.payload for entry in log.read(partition, position, 100)]
+
+    assert payloads_behind(log.back(partition, entries[6].position, 3))[:3] == [
+        b"payload 4",
+        b"payload 5",
+        b"payload 6",
+    ]
+    assert payloads_behind(log.back(partition, "", 3)) == [b"payload 7", b"payload 8", b"payload 9"]
+    assert log.back(partition, entries[6].position, 7) == log.back(partition, "", 100) == ""
+    other = next(p for p in log.partitions() if p != partition)
+    assert log.back(other, "", 5) == ""
+
+
 def test_what_comes_later_is_read_where_reading_had_ended(log: EventLog, log_settings: Settings) -> None:
     other = open_event_log(log_settings)
     partition = next(p for p in log.partitions() if p.name == "shopper-0")
