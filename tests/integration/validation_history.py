@@ -19,6 +19,8 @@ from recommender.features import (
     item_catalogue,
     session,
     user,
+    user_items,
+    user_purchases,
 )
 from recommender.features.category import CategoryState
 from recommender.features.item_activity import ActivityState
@@ -26,6 +28,8 @@ from recommender.features.item_catalogue import CatalogueState
 from recommender.features.pairs import NEIGHBOURS_EACH_SIDE, Trail, meet
 from recommender.features.session import SessionState
 from recommender.features.user import UserState
+from recommender.features.user_items import UserItemsState
+from recommender.features.user_purchases import UserPurchasesState
 from recommender.history import HistoryWriter, part_files
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -58,12 +62,21 @@ def events() -> list[AnyEvent]:
     ]
 
 
+class Known:
+    """The states of a known shopper."""
+
+    def __init__(self) -> None:
+        self.features = UserState()
+        self.items = UserItemsState()
+        self.purchases = UserPurchasesState()
+
+
 def write_history(history_dir: Path) -> None:
     """Fold the events, and write the rows and the events in two parts."""
     writer = HistoryWriter(history_dir, "0", 0)
     trails: dict[tuple[str, str], Trail] = {}
     sessions: dict[str, SessionState] = {}
-    users: dict[str, UserState] = {}
+    users: dict[str, Known] = {}
     items: dict[str, ActivityState] = {}
     catalogue: dict[str, CatalogueState] = {}
     categories: dict[str, CategoryState] = {}
@@ -89,7 +102,7 @@ def write_history(history_dir: Path) -> None:
 def _rows(
     event: Interaction,
     sessions: dict[str, SessionState],
-    users: dict[str, UserState],
+    users: dict[str, Known],
     items: dict[str, ActivityState],
     categories: dict[str, CategoryState],
 ) -> list[FeatureRow]:
@@ -97,9 +110,13 @@ def _rows(
     session.fold(state, event)
     rows: list[FeatureRow] = [session.row(event.session_id, state)]
     if event.user_id:
-        shopper = users.setdefault(event.user_id, UserState())
-        user.fold(shopper, event)
-        rows.append(user.row(event.user_id, shopper))
+        known = users.setdefault(event.user_id, Known())
+        user.fold(known.features, event)
+        rows.append(user.row(event.user_id, known.features))
+        if user_items.fold(known.items, event):
+            rows.append(user_items.row(event.user_id, known.items))
+        if user_purchases.fold(known.purchases, event):
+            rows.append(user_purchases.row(event.user_id, known.purchases))
     changed = {pair.item_id for pair in event.pairs}
     for pair in event.pairs:
         item_activity.fold_pair(items.setdefault(pair.item_id, ActivityState()), pair)

@@ -16,6 +16,8 @@ from recommender.features import (
     ItemCatalogue,
     SessionFeatures,
     UserFeatures,
+    UserItems,
+    UserPurchases,
     aged,
     item_activity,
     session,
@@ -149,6 +151,7 @@ def test_an_items_row_read_later_equals_a_recount_as_of_then(history: list[tuple
     assert row.conversion_24h_ratio == (purchases / views if views else 0.0)
     interest = [(START + span, INTEREST[kind]) for span, kind in history if kind in INTEREST]
     assert math.isclose(row.trend_score, faded(interest, now, 6 * HOUR), rel_tol=1e-9)
+    assert math.isclose(row.popularity_score, faded(interest, now, 28 * DAY), rel_tol=1e-9)
     viewed, bought = defaultdict(list), defaultdict(list)
     for number, (span, _) in enumerate(history):
         viewed[f"n{number % 3}"].append((START + span, 1.0))
@@ -245,6 +248,13 @@ def test_ageing_a_session_in_steps_is_ageing_it_at_once(steps: list[int]) -> Non
 def test_what_the_catalogue_says_does_not_age() -> None:
     row = ItemCatalogue("i1", START, True, 5, 1_000, "EUR", "A tent", "Camping", "", [], "", "", 0)
     assert aged(row, START + 400 * DAY) is row
+
+
+def test_what_a_shopper_has_looked_at_and_bought_does_not_age() -> None:
+    items = UserItems("u1", START, ["i1"], [START // 1_000], [2])
+    purchases = UserPurchases("u1", START, ["i1"], [2], [3], [START // 1_000], [3.5])
+    assert aged(items, START + 400 * DAY) is items
+    assert aged(purchases, START + 400 * DAY) is purchases
 
 
 def test_interest_of_years_ago_is_small_but_keeps_its_order() -> None:

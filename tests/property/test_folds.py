@@ -9,6 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recommender.events import AnyCatalogueEvent, ItemDelete, ItemUpsert, StockChange, utc_from_us
 from recommender.features import Interaction, ItemCatalogue, item_catalogue, session, user
 from recommender.features.item_catalogue import CatalogueState
 from recommender.features.pairs import NEIGHBOUR_SPAN_US, NEIGHBOURS_EACH_SIDE, Trail, meet
@@ -137,3 +138,28 @@ def test_what_shoppers_tell_of_an_item_has_the_same_row_and_feature_time_after_a
         return item_catalogue.row("i1", state)
 
     assert learned(chance.sample(told, len(told))) == learned(told)
+
+
+@st.composite
+def catalogue_events(draw: st.DrawFn) -> list[AnyCatalogueEvent]:
+    """Up to 12 events of one item, each at a time of its own."""
+    events: list[AnyCatalogueEvent] = []
+    for number, offset in enumerate(draw(st.lists(st.integers(0, 10**12), min_size=1, max_size=12, unique=True))):
+        at = {"event_id": f"e{number}", "event_time": utc_from_us(START + offset), "item_id": "i1"}
+        kind = draw(st.sampled_from(["upsert", "upsert", "delete", "stock"]))
+        if kind == "upsert":
+            events.append(ItemUpsert(**at, title=f"t{number}"))
+        else:
+            events.append(ItemDelete(**at) if kind == "delete" else StockChange(**at, stock=number))
+    return events
+
+
+@given(catalogue_events())
+def test_an_item_is_listed_since_its_earliest_upsert_and_the_last_row_says_so(events: list[AnyCatalogueEvent]) -> None:
+    state, shown = CatalogueState(), None
+    for event in events:
+        if item_catalogue.fold(state, event):
+            shown = item_catalogue.row("i1", state)
+    upserts = [event.time_us for event in events if isinstance(event, ItemUpsert)]
+    listed_at_ms = min(upserts, default=0) // 1_000
+    assert (shown.listed_at_ms if shown else 0) == listed_at_ms
