@@ -120,7 +120,7 @@ class EventLog(Protocol):
         """Return how far one has come who was at ``before`` and has now read these entries, if any, behind it."""
 
     def back(self, partition: Partition, position: str, most: int) -> str:
-        """Return the position from which up to ``most`` entries lead to a position (empty: to the end of the partition).
+        """Return the position from which up to ``most`` entries lead to another one (empty: to the end).
 
         It is empty where the log does not hold that many. What an adapter cannot see, such as marks of transactions,
         may count too.
