@@ -6,7 +6,7 @@ Answers are written straight to bytes; tests hold them to these shapes.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -97,6 +97,7 @@ class Ready(Answer):
     """All parts answer."""
 
     status: Literal["ready"]
+    warnings: list[str] = Field(default=[], description="what should be looked at all the same")
 
 
 class NotReady(Answer):
@@ -104,3 +105,53 @@ class NotReady(Answer):
 
     status: Literal["not ready"]
     error: ErrorBody
+
+
+class RefusedModel(Answer):
+    """A version that is current and cannot be served; the one before stays in service."""
+
+    version: str
+    reason: str = Field(description="where: rule; got value")
+    at: datetime = Field(description="when that was found")
+
+
+class ModelSummary(Answer):
+    """A model version. What an unreadable manifest would say is null."""
+
+    version: str
+    current: bool = Field(description="whether the registry points to it")
+    kind: Literal["full", "online"] | None = Field(description="trained on the history, or learned from the event log")
+    created_at: str | None
+    data_from: str | None
+    data_to: str | None
+    events: int | None = Field(description="events in the data range [count]")
+    metrics: dict[str, float] | None
+    size_bytes: int
+    damage: str | None = Field(description="why it cannot be served; null if it can")
+
+
+class ModelsAnswer(Answer):
+    """All model versions, the newest first."""
+
+    current: str | None = Field(description="the version that the registry points to")
+    serving: str | None = Field(description="the version in service in this process")
+    refused: RefusedModel | None
+    models: list[ModelSummary]
+
+
+class ModelAnswer(Answer):
+    """One model version."""
+
+    version: str
+    current: bool
+    size_bytes: int
+    damage: str | None
+    manifest: dict[str, Any] | None = Field(description="as in its manifest.json; null if it cannot be read")
+
+
+class ActivationAnswer(Answer):
+    """The change is made; it is in service within a second."""
+
+    version: str = Field(description="current from now on")
+    before: str | None = Field(description="current until now")
+    skipped: dict[str, str] = Field(description="versions that a rollback has passed over, with the reason")

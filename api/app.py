@@ -9,7 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
-from api import errors, health, ingest, slates
+from api import errors, health, ingest, models, slates
 from api.backend import Backend
 from api.description import describe
 from api.metrics import Metrics, RequestTimer
@@ -19,6 +19,7 @@ _TAGS = [
     {"name": "events", "description": "What shoppers do."},
     {"name": "catalogue", "description": "What the shop sells."},
     {"name": "slates", "description": "What a shopper should see now."},
+    {"name": "models", "description": "Which model is in service. Needs the admin key, `LIVESHELF_ADMIN_KEY`."},
     {"name": "operation", "description": "Whether the service does its work."},
 ]
 
@@ -46,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     errors.register(app)
     app.add_middleware(RequestTimer, metrics=metrics)
-    for part in (ingest, slates, health):
+    for part in (ingest, slates, models, health):
         app.include_router(part.router)
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]

@@ -47,7 +47,9 @@ class Backend:
         self._redis = redis.asyncio.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0)
         self._letters_redis = redis.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0)
         self.letterbox = Letterbox(RedisDeadLetters(self._letters_redis), metrics.letters_lost.inc)
-        self.watcher = ModelWatcher(self.table, ModelRegistry(Installation(settings.data_dir).models_dir))
+        self.models = ModelRegistry(Installation(settings.data_dir).models_dir)
+        self.models_work = asyncio.Lock()
+        self.watcher = ModelWatcher(self.table, self.models, metrics.model_swap_seconds.observe)
         self._features: FeastFeatures | None = None
         self._refresher: TableRefresher | None = None
         self._opening = "is being opened"
@@ -103,6 +105,11 @@ class Backend:
             found.append("feature store: does not answer")
         self.metrics.ready.set(0 if found else 1)
         return found
+
+    def warnings(self) -> list[str]:
+        """Return what should be looked at though the service is ready."""
+        refused = self.watcher.refusal
+        return [f"model {refused.version}: is current and not in service; {refused.reason}"] if refused else []
 
     async def _ping_store(self) -> None:
         client: Any = self._redis

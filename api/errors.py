@@ -14,6 +14,9 @@ from starlette.exceptions import HTTPException
 
 from recommender.eventlog import LogUnavailable
 from recommender.events import explain_problem
+from recommender.folder_lock import FolderInUse
+from recommender.model.artifact import DamagedModel
+from recommender.model.registry import NoEarlierModel, UnknownModel
 from recommender.serving.request import UnknownCategory, UnknownItem
 
 JSON = "application/json"
@@ -42,11 +45,19 @@ class ErrorAnswer(BaseModel):
 class RequestProblem(Exception):
     """The request cannot be served; it says so to the caller."""
 
-    def __init__(self, status: int, code: str, message: str, details: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        details: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.details = list(details)
+        self.headers = headers
 
 
 def error_content(code: str, message: str, details: Sequence[str] = ()) -> dict[str, object]:
@@ -75,7 +86,7 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(RequestProblem)
     async def problem(_: Request, error: RequestProblem) -> Response:
-        return error_response(error.status, error.code, str(error), error.details)
+        return error_response(error.status, error.code, str(error), error.details, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -95,6 +106,24 @@ def register(app: FastAPI) -> None:
     @app.exception_handler(UnknownCategory)
     async def unknown_category(_: Request, error: UnknownCategory) -> Response:
         return error_response(404, "unknown_category", f"category: must be a known category; got {error.args[0]!r}")
+
+    @app.exception_handler(UnknownModel)
+    async def unknown_model(_: Request, error: UnknownModel) -> Response:
+        return error_response(404, "unknown_model", str(error))
+
+    @app.exception_handler(DamagedModel)
+    async def damaged_model(_: Request, error: DamagedModel) -> Response:
+        return error_response(409, "damaged_model", str(error))
+
+    @app.exception_handler(NoEarlierModel)
+    async def no_earlier_model(_: Request, error: NoEarlierModel) -> Response:
+        return error_response(409, "no_earlier_model", str(error))
+
+    @app.exception_handler(FolderInUse)
+    async def busy(_: Request, error: FolderInUse) -> Response:
+        _log.warning("%s", error)
+        message = "models: are being changed by somebody else; try again"
+        return error_response(409, "models_busy", message, headers={"Retry-After": str(RETRY_AFTER_S)})
 
     @app.exception_handler(LogUnavailable)
     async def unavailable(_: Request, error: LogUnavailable) -> Response:

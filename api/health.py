@@ -25,7 +25,7 @@ async def ready(request: Request) -> Response:
     backend: Backend = request.app.state.backend
     problems = await backend.problems()
     if not problems:
-        return Response(b'{"status":"ready"}', media_type=JSON)
+        return Response(orjson.dumps({"status": "ready", "warnings": backend.warnings()}), media_type=JSON)
     body = {"status": "not ready", "error": error_content("not_ready", problems[0], problems)}
     return Response(orjson.dumps(body), 503, media_type=JSON)
 
@@ -37,6 +37,7 @@ async def metrics(request: Request) -> Response:
     found = backend.metrics
     found.items.set(backend.table.items)
     found.model_failures.set(backend.watcher.failures)
+    found.model_refused.set(backend.watcher.refusal is not None)
     found.model.clear()
     if backend.table.vectors is not None:
         found.model.labels(backend.table.vectors.model.version).set(1)

@@ -40,6 +40,15 @@ class Metrics:
         self.model_failures = Gauge(
             "liveshelf_api_model_failures", "Models not taken into service [count]", registry=registry
         )
+        self.model_refused = Gauge(
+            "liveshelf_api_model_refused", "1 while the current model cannot be taken into service", registry=registry
+        )
+        self.model_swap_seconds = Histogram(
+            "liveshelf_api_model_swap_seconds",
+            "From seeing that another model is current until it is in service [s]",
+            buckets=_DELAY_BUCKETS_S,
+            registry=registry,
+        )
         self.model = Gauge("liveshelf_api_model_info", "1 for the model in service", ["version"], registry=registry)
         self.change_delay_seconds = Histogram(
             "liveshelf_api_change_delay_seconds",

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     kafka_key_file: Path | None = Field(default=None, description="the key to it, PEM")
     host: str = Field(default="127.0.0.1", description="address that the API listens on")
     port: int = Field(default=8000, ge=1, le=65535, description="port that the API listens on")
+    admin_key: SecretStr | None = Field(
+        default=None, description="who knows it may manage models by the API; without it nobody may"
+    )
     workers: int = Field(default=1, ge=1, le=16, description="processes of the dataflow")
     session_days: int = Field(
         default=30, ge=1, description="days without an event after which an anonymous session is forgotten [count]"

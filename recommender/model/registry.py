@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -24,6 +24,7 @@ from recommender.model.artifact import (
     write_model,
 )
 from recommender.model.manifest import Manifest
+from recommender.model.overview import Overview
 
 KEPT = 5
 """Versions that pruning leaves, unless told [count]."""
@@ -55,18 +56,6 @@ class Activated(NamedTuple):
     """The version that was current until then; the same one where nothing changed."""
     skipped: dict[str, str]
     """Versions that a rollback passed over, with the reason."""
-
-
-class Overview(NamedTuple):
-    """A version as the registry sees it."""
-
-    version: str
-    current: bool
-    damage: str | None
-    """Why it cannot be served."""
-    size_bytes: int
-    manifest: Manifest | None
-    """None where it cannot be read."""
 
 
 class Pruned(NamedTuple):
@@ -158,6 +147,19 @@ class ModelRegistry:
         except FileNotFoundError:
             return None
 
+    def named(self, name: str) -> str:
+        """Return a version by its name, or the current one by the name ``current``.
+
+        Raises:
+            UnknownModel: there is no such version.
+        """
+        if name != "current":
+            return self._folder(name).name
+        version = self.current_version()
+        if version is None:
+            raise UnknownModel("model version: none is current yet; got 'current'")
+        return self._folder(version).name
+
     def versions(self) -> list[str]:
         """Return the names of all versions, the oldest first."""
         if not self._dir.is_dir():
@@ -200,6 +202,14 @@ class ModelRegistry:
         if known is None or known[0] != fingerprint:
             known = self._checked[version] = (fingerprint, self._damage(version))
         return known[1]
+
+    def overviews(self) -> list[Overview]:
+        """Return what there is to know of all versions, the oldest first."""
+        found = []
+        for version in self.versions():
+            with suppress(UnknownModel):  # removed just now
+                found.append(self.overview(version))
+        return found
 
     def overview(self, version: str) -> Overview:
         """Return what there is to know of a version.

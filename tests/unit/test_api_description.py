@@ -31,6 +31,10 @@ def test_the_description_names_every_address(description: dict[str, Any]) -> Non
         ("GET", "/v1/items/{item_id}/similar"),
         ("GET", "/v1/items/{item_id}"),
         ("GET", "/v1/trending"),
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/{version}"),
+        ("POST", "/v1/models/{version}/activate"),
+        ("POST", "/v1/models/rollback"),
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
     }
