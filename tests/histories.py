@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recommender.features import FeatureRow, Interaction, ItemCatalogue
-from recommender.features import session as sessions
-from recommender.features import user as users
-from recommender.history import EVENT_TIMESTAMP, HistoryWriter, ensure_tables, parts_glob
+from recommender.features import FeatureRow, Interaction, ItemCatalogue, UserItems, UserPurchases
+from recommender.features.memory import FeatureMemory
+from recommender.features.user import INTEREST
+from recommender.history import EVENT_TIMESTAMP, SCHEMAS, HistoryWriter, ensure_tables, parts_glob
 from recommender.model.dataset import HistoryJoin
+from recommender.model.history_source import PointInTimeJoin
 
 KINDS = ("shoe", "lamp")
 CATEGORIES = {"shoe": "Wear > Shoes", "lamp": "Home > Lamps"}
@@ -25,24 +29,31 @@ def write_history(history_dir: Path, events: Iterable[Interaction], catalogue: S
     Late events, and those whose id has come before, stand in the history of events but not in the features.
     """
     writer = HistoryWriter(history_dir, "test", 0)
-    session_states: dict[str, sessions.SessionState] = {}
-    user_states: dict[str, users.UserState] = {}
+    memory = FeatureMemory()
     seen: set[str] = set()
     for event in sorted(events, key=lambda event: (event.time_us, event.event_id)):
         writer.add_event(event)
         if event.late or event.event_id in seen:
             continue
         seen.add(event.event_id)
-        session_state = session_states.setdefault(event.session_id, sessions.SessionState())
-        sessions.fold(session_state, event)
-        writer.add_row(sessions.row(event.session_id, session_state))
-        if event.user_id:
-            user_state = user_states.setdefault(event.user_id, users.UserState())
-            users.fold(user_state, event)
-            writer.add_row(users.row(event.user_id, user_state))
+        if memory.take(event):
+            for row in _changed(memory, event):
+                writer.add_row(row)
     for row in catalogue:
         writer.add_row(row)
     writer.flush()
+
+
+def _changed(memory: FeatureMemory, event: Interaction) -> Iterator[FeatureRow]:
+    shopper = memory.shopper(event.user_id, event.session_id, 0)
+    yield next(row for row in shopper.sessions if row.session_id == event.session_id)
+    of_user = {UserItems: event.kind in INTEREST, UserPurchases: event.kind == "purchase"}
+    for row in (shopper.user, shopper.items, shopper.purchases):
+        if row is not None and of_user.get(type(row), True):
+            yield row
+    if event.item_id:
+        rows = memory.item(event.item_id)
+        yield from (row for row in (rows.catalogue, rows.activity) if row is not None)
 
 
 def two_taste_history(history_dir: Path, *, sessions_each: int = 120) -> None:
@@ -86,5 +97,34 @@ def plain_join(history_dir: Path) -> HistoryJoin:
             rows[f"{row_type.view}__{EVENT_TIMESTAMP}"] = rows[EVENT_TIMESTAMP]
             joined = pd.merge_asof(joined, rows, on=EVENT_TIMESTAMP, by=row_type.entity)
         return joined
+
+    return join
+
+
+def plain_batches(history_dir: Path, rows_per_batch: int = 7) -> PointInTimeJoin:
+    """Return a point-in-time join that looks up, row by row, the latest one not after each instant."""
+    ensure_tables(history_dir)
+
+    def rows_by_key(row_type: type[FeatureRow]) -> dict[str, list[dict[str, Any]]]:
+        by_key: dict[str, list[dict[str, Any]]] = {}
+        for row in pq.read_table(history_dir / row_type.view).sort_by(EVENT_TIMESTAMP).to_pylist():
+            by_key.setdefault(row[row_type.entity], []).append(row)
+        return by_key
+
+    def join(entity_rows: pa.Table, row_types: Sequence[type[FeatureRow]]) -> Iterator[pa.Table]:
+        for row_type in row_types:
+            by_key = rows_by_key(row_type)
+            found: list[dict[str, Any]] = []
+            for key, time in zip(
+                *entity_rows.select([row_type.entity, EVENT_TIMESTAMP]).to_pydict().values(), strict=True
+            ):
+                known = by_key.get(key, [])
+                place = bisect_right([row[EVENT_TIMESTAMP] for row in known], time)
+                found.append(known[place - 1] if place else {})
+            for name in (EVENT_TIMESTAMP, *(column.name for column in row_type.columns())):
+                values = pa.array([row.get(name) for row in found], SCHEMAS[row_type.view].field(name).type)
+                entity_rows = entity_rows.append_column(f"{row_type.view}__{name}", values)
+        for start in range(0, max(1, len(entity_rows)), rows_per_batch):
+            yield entity_rows.slice(start, rows_per_batch)
 
     return join

@@ -110,6 +110,27 @@ class Targets:
         return numbers[firsts[by_number]], places
 
 
+def by_moment(targets: Targets, numbers: Numbers, at: Callable[[Numbers], Iterator[Shopper]]) -> Iterator[Shopper]:
+    """Yield a shopper for each of these targets, asking but once for those that share a state.
+
+    Args:
+        targets: all of them.
+        numbers: of targets, ascending.
+        at: yields a shopper for each number that it is given.
+    """
+    firsts, places = targets.moments(numbers)
+    found = at(firsts)
+    of_instant: dict[int, Shopper] = {}
+    instant_us = None
+    for time_us, place in zip(targets.times_us[numbers].tolist(), places.tolist(), strict=True):
+        if time_us != instant_us:
+            of_instant.clear()
+            instant_us = time_us
+        if place not in of_instant:
+            of_instant[place] = next(found)
+        yield of_instant[place]
+
+
 class TrainingSource(Protocol):
     """Where the training set comes from: an installation's history, or a list of events."""
 

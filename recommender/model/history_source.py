@@ -25,7 +25,7 @@ from recommender.features.shopper import Shopper
 from recommender.features.user_items import UserItems
 from recommender.features.user_purchases import UserPurchases
 from recommender.history import EVENT_TIMESTAMP, SCHEMAS, part_files
-from recommender.model.dataset import Numbers, Targets
+from recommender.model.dataset import Numbers, Targets, by_moment
 from recommender.model.history_rows import rows_found
 from recommender.model.history_targets import read_targets
 
@@ -71,17 +71,7 @@ class HistorySource:
         Args:
             numbers: of targets, ascending.
         """
-        firsts, places = self._targets.moments(numbers)
-        found = self._at(firsts)
-        of_instant: dict[int, Shopper] = {}
-        latest_us = None
-        for time_us, place in zip(self._targets.times_us[numbers].tolist(), places.tolist(), strict=True):
-            if time_us != latest_us:
-                of_instant.clear()
-                latest_us = time_us
-            if place not in of_instant:
-                of_instant[place] = next(found)
-            yield of_instant[place]
+        return by_moment(self._targets, numbers, self._at)
 
     def items(self, as_of_us: int) -> list[ItemRows]:
         """Return the latest rows of each item at or before an instant, not aged, in order of item ids."""

@@ -5,6 +5,7 @@ Ten million of them take less than 2 GB: no event is ever a Python object.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from recommender.history import EVENTS, SCHEMAS, part_files
 from recommender.model.dataset import TARGET_KINDS, Numbers, Targets
 
 _IDS = ("session_id", "user_id", "item_id", "order_id", "device", "country", "kind")
+TARGET_COLUMNS = ("event_id", "event_time", *_IDS)
+"""Those of the history's events that targets are made of."""
 _Codes = npt.NDArray[np.int32]
 
 
@@ -30,8 +33,13 @@ def read_targets(history_dir: Path, since_us: int | None = None, until_us: int |
         since_us: the earliest time that is wanted; without it there is no bound.
         until_us: the time before which they are wanted; without it there is no bound.
     """
-    chunks: dict[str, list[Any]] = {name: [] for name in ("event_id", "event_time", *_IDS)}
-    for batch in _scan(history_dir, since_us, until_us):
+    return targets_of(_scan(history_dir, since_us, until_us))
+
+
+def targets_of(batches: Iterable[Any]) -> Targets:
+    """Return as targets the events of Arrow record batches with ``TARGET_COLUMNS``."""
+    chunks: dict[str, list[Any]] = {name: [] for name in TARGET_COLUMNS}
+    for batch in batches:
         for name, kept in chunks.items():
             column = batch.column(name)
             kept.append(column.dictionary_encode() if name in _IDS else column)
@@ -61,7 +69,7 @@ def read_targets(history_dir: Path, since_us: int | None = None, until_us: int |
     )
 
 
-def _scan(history_dir: Path, since_us: int | None, until_us: int | None) -> Any:
+def _scan(history_dir: Path, since_us: int | None, until_us: int | None) -> Iterator[Any]:
     wanted = ds.field("kind").isin(list(TARGET_KINDS)) & ~ds.field("late") & (ds.field("item_id") != "")
     instant = SCHEMAS[EVENTS].field("event_time").type
     if since_us is not None:
@@ -69,9 +77,8 @@ def _scan(history_dir: Path, since_us: int | None, until_us: int | None) -> Any:
     if until_us is not None:
         wanted &= ds.field("event_time") < pa.scalar(until_us, instant)
     files = [str(path) for path in part_files(history_dir, EVENTS)]
-    columns = ["event_id", "event_time", *_IDS]
     return ds.dataset(files, schema=SCHEMAS[EVENTS]).to_batches(
-        columns=columns, filter=wanted, batch_readahead=4, fragment_readahead=2
+        columns=list(TARGET_COLUMNS), filter=wanted, batch_readahead=4, fragment_readahead=2
     )
 
 

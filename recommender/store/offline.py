@@ -61,10 +61,10 @@ class PointInTimeJob(RetrievalJob):
         self._views = [_joined_view(view, refs) for view in views]
         self._refs = refs
 
-    def batches(self, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[pa.Table]:
+    def batches(self) -> Iterator[pa.Table]:
         """Yield the entity rows, in their order, with what was found for them."""
         entity_rows = pa.Table.from_pandas(self._entity_rows, preserve_index=False).replace_schema_metadata()
-        return join(entity_rows, EVENT_TIMESTAMP, self._views, rows_per_batch)
+        return join(entity_rows, EVENT_TIMESTAMP, self._views, ROWS_PER_BATCH)
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
         return pa.concat_tables(self.batches())
