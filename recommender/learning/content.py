@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from recommender.learning.embeddings import Rows
+from recommender.model.links import Links
 
 _FIRST_ENTRIES = 8_192
 _FIRST_ITEMS = 1_024
@@ -56,10 +57,21 @@ class ItemContent:
         self._used += length
         return number
 
-    def columns_of(self, number: int) -> npt.NDArray[np.int32]:
+    def put_all(self, item_ids: Sequence[str], content: Links) -> None:
+        """Describe the first items, by a model's own numbers of features."""
+        self.item_ids = list(item_ids)
+        self._numbers = {item_id: number for number, item_id in enumerate(item_ids)}
+        room = max(len(item_ids), _FIRST_ITEMS)
+        self._starts, self._lengths = np.zeros(room, np.int64), np.zeros(room, np.int64)
+        self._starts[: len(item_ids)] = content.starts[:-1]
+        self._lengths[: len(item_ids)] = np.diff(content.starts)
+        self._columns, self._weights = content.items.copy(), content.weights.copy()
+        self._used = len(self._columns)
+
+    def features(self, number: int) -> list[int]:
         """Return the feature numbers of one item."""
         start = self._starts[number]
-        found: npt.NDArray[np.int32] = self._columns[start : start + self._lengths[number]]
+        found: list[int] = self._columns[start : start + self._lengths[number]].tolist()
         return found
 
     def matrix(self, numbers: Rows, columns: int) -> Any:
@@ -80,5 +92,6 @@ class ItemContent:
             self._columns[: self._used], self._weights[: self._used] = packed.indices, packed.data
             self._starts[:count] = packed.indptr[:-1]
         while self._used + entries > len(self._columns):
-            self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)])
-            self._weights = np.concatenate([self._weights, np.zeros_like(self._weights)])
+            more = max(len(self._columns), _FIRST_ENTRIES)
+            self._columns = np.concatenate([self._columns, np.zeros(more, np.int32)])
+            self._weights = np.concatenate([self._weights, np.zeros(more, np.float32)])

@@ -38,6 +38,8 @@ class GrowingEmbeddings:
         bias_gradients: Floats,
         random: np.random.Generator,
     ) -> None:
+        self.names = list(features)
+        """Features by number."""
         self._numbers = {feature: number for number, feature in enumerate(features)}
         self._random = random
         count, self.size = embeddings.shape
@@ -57,7 +59,7 @@ class GrowingEmbeddings:
 
     def __len__(self) -> int:
         """Return how many features have a number, trained or not."""
-        return len(self._numbers)
+        return len(self.names)
 
     @property
     def embeddings(self) -> Floats:
@@ -88,7 +90,8 @@ class GrowingEmbeddings:
         """Return a feature's number; a new feature sleeps."""
         number = self._numbers.get(feature)
         if number is None:
-            number = self._numbers[feature] = len(self._numbers)
+            number = self._numbers[feature] = len(self.names)
+            self.names.append(feature)
             self._reserve(number + 1)
         return number
 
@@ -126,8 +129,7 @@ class GrowingEmbeddings:
     def trained(self) -> tuple[list[str], Rows]:
         """Return the names and the numbers of the features that have been trained, in the order of their numbers."""
         numbers = np.flatnonzero(self._awake[: len(self)])
-        names = list(self._numbers)
-        return [names[number] for number in numbers.tolist()], numbers
+        return [self.names[number] for number in numbers.tolist()], numbers
 
     def _reserve(self, rows: int) -> None:
         room = len(self._awake)

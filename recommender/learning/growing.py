@@ -77,7 +77,7 @@ class GrowingModel:
         targets = targets[targets >= 0]
         if not len(targets):
             return 0
-        states = self._states(examples, parameters.most_features)
+        states = self._grown_states(examples, parameters.most_features)
         self._wake_items(targets, parameters.most_features)
         rows, known = self._known(examples, targets)
         drawn = self._draw(parameters.negatives)
@@ -93,12 +93,10 @@ class GrowingModel:
         batch.fit(self.shoppers, self.items, parameters, self._random)
         return len(targets)
 
-    def shopper_vectors(self, states: Iterable[Description]) -> Floats:
-        """Return np.float32 array of shape [n_states, embedding_size]."""
-        found = _encode(states, self.shoppers.find)
-        matrix = sp.csr_matrix(found, shape=(len(found[2]) - 1, len(self.shoppers)))
-        vectors: Floats = matrix @ self.shoppers.embeddings
-        return vectors
+    def states(self, examples: Iterable[Example]) -> Any:
+        """Return the states as scipy.sparse.csr_matrix of shape [n_examples, n_shopper_features]."""
+        found = _encode((example.state for example in examples), self.shoppers.find)
+        return sp.csr_matrix(found, shape=(len(found[2]) - 1, len(self.shoppers)))
 
     def item_vectors(self) -> tuple[Floats, Floats]:
         """Return vectors and biases of all items: np.float32 of shapes [n_items, embedding_size] and [n_items]."""
@@ -112,7 +110,7 @@ class GrowingModel:
         found: npt.NDArray[np.bool_] = np.asarray(matrix.sum(axis=1)).ravel() > 0
         return found
 
-    def _states(self, examples: Sequence[Example], most: int) -> Any:
+    def _grown_states(self, examples: Sequence[Example], most: int) -> Any:
         full = len(self.shoppers) >= most
         found = _encode((example.state for example in examples), self.shoppers.find if full else self.shoppers.number)
         self.shoppers.wake(found[1].astype(np.int64))

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 from lightfm import LightFM
 
-from recommender.learning.embeddings import GrowingEmbeddings
+from recommender.learning.embeddings import Floats, GrowingEmbeddings
 from recommender.learning.growing import Diverged, Example, FitParameters, GrowingModel
 
 SIZE = 8
@@ -45,7 +45,12 @@ def small_shop(items: int = 30, seed: int = 0) -> GrowingModel:
 def score(model: GrowingModel, state: dict[str, float], item_id: str) -> float:
     vectors, biases = model.item_vectors()
     number = model.content.find(item_id)
-    return float(model.shopper_vectors([state])[0] @ vectors[number] + biases[number])
+    return float(shopper_vector(model, state) @ vectors[number] + biases[number])
+
+
+def shopper_vector(model: GrowingModel, state: dict[str, float]) -> Floats:
+    (vector,) = model.states([Example(state, "", 1.0)]) @ model.shoppers.embeddings
+    return np.asarray(vector, np.float32)
 
 
 def test_growth_keeps_every_row_and_new_rows_are_small_and_follow_from_the_seed() -> None:
@@ -126,15 +131,16 @@ def fit_whole(model: GrowingModel, examples: Sequence[Example], parameters: FitP
             values.append(-1.0)
             weights.append(1.0)
     shape = len(examples), len(model.content)
+    places = np.array(rows, np.int32), np.array(columns, np.int32)
     states = sp.lil_matrix((len(examples), len(model.shoppers)), dtype=np.float32)
     for row, example in enumerate(examples):
         for feature, weight in example.state.items():
             states[row, model.shoppers.number(feature)] = weight
     fitted.fit_partial(
-        sp.coo_matrix((np.float32(values), (np.int32(rows), np.int32(columns))), shape=shape),
+        sp.coo_matrix((np.array(values, np.float32), places), shape=shape),
         user_features=states.tocsr(),
         item_features=model.content.matrix(np.arange(len(model.content)), len(model.items)),
-        sample_weight=sp.coo_matrix((np.float32(weights), (np.int32(rows), np.int32(columns))), shape=shape),
+        sample_weight=sp.coo_matrix((np.array(weights, np.float32), places), shape=shape),
         epochs=parameters.epochs,
     )
     for side, side_table in sides:
@@ -182,7 +188,7 @@ def test_new_shoppers_and_items_get_rows_when_they_are_trained() -> None:
     assert model.scored()[model.content.find("lamp")]
     model.describe("shade", {"item=shade": 1.0, "brand=lux": 0.4})
     assert model.scored()[model.content.find("shade")], "its brand is known"
-    ranks = np.argsort(-(model.shopper_vectors([state])[0] @ model.item_vectors()[0].T + model.item_vectors()[1]))
+    ranks = np.argsort(-(shopper_vector(model, state) @ model.item_vectors()[0].T + model.item_vectors()[1]))
     assert model.content.find("lamp") in ranks[:3]
 
 
