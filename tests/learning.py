@@ -72,9 +72,7 @@ def blank_model(items: int = ITEMS) -> Model:
     )
 
 
-def visits(
-    number: int, seed: int = 1, *, items: Sequence[int] = range(ITEMS), known: bool = False
-) -> Iterator[Interaction]:
+def visits(number: int, seed: int = 1, *, known: bool = False) -> Iterator[Interaction]:
     """Visits of five views, each within one half of the items: what is looked at next, the one before tells."""
     draw = random.Random(seed)
     events = count()
