@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -50,7 +48,7 @@ def hit_rate(ranks: Ranks, k: int) -> float:
 
 def mean_reciprocal_rank(ranks: Ranks, k: int) -> float:
     """Return the mean of 1 / (rank + 1), where a target behind the first ``k`` counts 0."""
-    return _mean_gain(ranks, k, 1.0 / (ranks + 1.0))
+    return _mean(reciprocal_gains(ranks, k))
 
 
 def ndcg(ranks: Ranks, k: int) -> float:
@@ -58,7 +56,17 @@ def ndcg(ranks: Ranks, k: int) -> float:
 
     Source: Jarvelin and Kekalainen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 2002.
     """
-    return _mean_gain(ranks, k, 1.0 / np.log2(ranks + 2.0))
+    return _mean(discounted_gains(ranks, k))
+
+
+def reciprocal_gains(ranks: Ranks, k: int) -> Ranks:
+    """Return what each target brings to the mean reciprocal rank."""
+    return np.where(ranks < k, 1.0 / (ranks + 1.0), 0.0)
+
+
+def discounted_gains(ranks: Ranks, k: int) -> Ranks:
+    """Return what each target brings to the NDCG."""
+    return np.where(ranks < k, 1.0 / np.log2(ranks + 2.0), 0.0)
 
 
 def metrics(ranks: Ranks) -> dict[str, float]:
@@ -71,5 +79,5 @@ def metrics(ranks: Ranks) -> dict[str, float]:
     }
 
 
-def _mean_gain(ranks: Ranks, k: int, gains: npt.NDArray[Any]) -> float:
-    return float(np.where(ranks < k, gains, 0.0).mean()) if len(ranks) else 0.0
+def _mean(gains: Ranks) -> float:
+    return float(gains.mean()) if len(gains) else 0.0
