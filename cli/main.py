@@ -22,6 +22,12 @@ deadletters = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(deadletters, name="deadletters")
+models = typer.Typer(
+    help="Look at model versions, change the current one, and remove old ones.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(models, name="models")
 bench = typer.Typer(
     help="Measure this installation's code on this computer, with processes and data of its own.",
     no_args_is_help=True,
@@ -217,6 +223,63 @@ def deadletters_purge(
     from cli.deadletters import run_purge
 
     raise typer.Exit(run_purge(letter_ids=letter_ids or [], data_dir=data_dir, yes=yes, as_json=as_json))
+
+
+@models.command("list")
+def models_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List all model versions, the newest first; damaged ones are marked."""
+    from cli.models import run_list
+
+    raise typer.Exit(run_list(data_dir=data_dir, as_json=as_json))
+
+
+@models.command("show")
+def models_show(
+    version: Annotated[str, typer.Argument(help="A version, or current.")] = "current",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show all that is known of a version; exit code 1 if it cannot be served."""
+    from cli.models import run_show
+
+    raise typer.Exit(run_show(version=version, data_dir=data_dir, as_json=as_json))
+
+
+@models.command("activate")
+def models_activate(
+    version: Annotated[str, typer.Argument(help="The version to be current from now on.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the history of activations.")] = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version current, once all of it has been checked; a running API changes to it within a second."""
+    from cli.models import run_activate
+
+    raise typer.Exit(run_activate(version=version, reason=reason, data_dir=data_dir, as_json=as_json))
+
+
+@models.command("rollback")
+def models_rollback(
+    reason: Annotated[str, typer.Option(help="Why; kept in the history of activations.")] = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the version current that was so before; again, the one before that. Damaged ones are passed over."""
+    from cli.models import run_rollback
+
+    raise typer.Exit(run_rollback(reason=reason, data_dir=data_dir, as_json=as_json))
+
+
+@models.command("prune")
+def models_prune(
+    keep: Annotated[int, typer.Option(min=1, help="How many are left.")] = 5,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old versions, online ones first; never the current one, nor the one that a rollback would go to."""
+    from cli.models import run_prune
+
+    raise typer.Exit(run_prune(keep=keep, data_dir=data_dir, as_json=as_json))
 
 
 @bench.command("stream")

@@ -12,7 +12,7 @@ from recommender.model.artifact import Model
 from recommender.model.manifest import Manifest
 from recommender.model.registry import ModelRegistry
 
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOON = datetime(2024, 11, 22, 12, tzinfo=UTC)
 
 
 def small_model(item_ids: Sequence[str] = ("a", "b"), seed: int = 3) -> Model:

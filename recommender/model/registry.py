@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +33,8 @@ _ACTIVATIONS = "ACTIVATIONS"
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
 _ABANDONED = re.compile(rf"\.{_VERSION.pattern}\.[0-9]+")
 _LOCK_WAIT_S = 30.0
+_ONLINE = 1
+"""What an online version is worth when some have to go: more than an unreadable one, less than a full one."""
 _FRESH = timedelta(minutes=10)
 """For so long a new version that was never current is kept: whoever made it may be about to activate it."""
 
@@ -46,6 +48,10 @@ class UnknownModel(DamagedModel):
 
 class NoEarlierModel(RuntimeError):
     """No version that was current before can be served; the text tells of those tried."""
+
+
+class OtherModelCurrent(RuntimeError):
+    """Somebody else has made another version current meanwhile."""
 
 
 class Activated(NamedTuple):
@@ -91,17 +97,28 @@ class ModelRegistry:
             raise
         return model.version
 
-    def activate(self, version: str, *, reason: str = "", now: datetime | None = None) -> Activated:
+    def activate(
+        self, version: str, *, reason: str = "", instead_of: str | None = None, now: datetime | None = None
+    ) -> Activated:
         """Make a version current, once all of it could be read.
 
         Where it is current already nothing changes, but who has refused it tries it again.
 
+        Args:
+            version: its name.
+            reason: noted with the activation.
+            instead_of: the version that has to be current until then.
+            now: when it happens.
+
         Raises:
             DamagedModel: it cannot be served; the current version stays.
+            OtherModelCurrent: another version is current than the one that has to be; it stays.
             FolderInUse: others have been changing the current version for half a minute.
         """
         with self._locked("activate"):
             self._check(version)
+            if instead_of is not None and (current := self.current_version()) != instead_of:
+                raise OtherModelCurrent(f"models activate: {instead_of} must be current; got {current}")
             return self._point_to(version, "activate", reason, now)
 
     def rollback(self, *, reason: str = "", now: datetime | None = None) -> Activated:
@@ -123,7 +140,8 @@ class ModelRegistry:
     def prune(self, keep: int = KEPT, *, now: datetime | None = None) -> Pruned:
         """Remove versions until ``keep`` are left: unreadable ones first, then online ones, the oldest first.
 
-        The current version stays, the one that a rollback would go to, and a new one that was never current.
+        The current version stays, the one that a rollback would go to, and a new one that was never current; so do the
+        parents of those that learned on, which learning falls back to.
 
         Raises:
             FolderInUse: others have been changing the current version for half a minute.
@@ -132,6 +150,7 @@ class ModelRegistry:
             self._remove_abandoned()
             versions = self.versions()
             spared = {self.current_version(), self._earlier()[0], *self._fresh(versions, now or datetime.now(UTC))}
+            spared |= self._parents(spared)
             ranked = sorted((self._worth(version), version) for version in versions if version not in spared)
             removed = [version for _, version in ranked[: max(0, len(versions) - keep)]]
             freed = sum(self.size_bytes(version) for version in removed)
@@ -139,6 +158,24 @@ class ModelRegistry:
                 self._remove(self._dir / version)
                 self._checked.pop(version, None)
         return Pruned(sorted(removed), [version for version in versions if version not in removed], freed)
+
+    def prune_online(self, keep: int) -> list[str]:
+        """Remove all online versions but the latest ``keep``, and return their names.
+
+        The current version stays, and the one that a rollback would go to.
+
+        Raises:
+            FolderInUse: others have been changing the current version for half a minute.
+        """
+        with self._locked("prune"):
+            self._remove_abandoned()
+            online = [version for version in self.versions() if self._worth(version) == _ONLINE]
+            spared = {self.current_version(), self._earlier()[0], *online[len(online) - keep :]}
+            removed = [version for version in online if version not in spared]
+            for version in removed:
+                self._remove(self._dir / version)
+                self._checked.pop(version, None)
+        return removed
 
     def current_version(self) -> str | None:
         """Return the current version's name, or None if there is none yet."""
@@ -225,6 +262,14 @@ class ModelRegistry:
         current = version == self.current_version()
         return Overview(version, current, self.damage(version), self.size_bytes(version), manifest)
 
+    def folder(self, version: str) -> Path:
+        """Return where a version's files lie.
+
+        Raises:
+            UnknownModel: there is no such version.
+        """
+        return self._folder(version)
+
     def size_bytes(self, version: str) -> int:
         """Return the size of a version's files."""
         return sum(size for _, size, _ in self._fingerprint(version))
@@ -280,12 +325,23 @@ class ModelRegistry:
 
     def _fresh(self, versions: list[str], now: datetime) -> set[str]:
         """Return the versions made lately that were never current."""
-        oldest = f"{now.astimezone(UTC) - _FRESH:%Y%m%dT%H%M%S}"
-        return {version for version in versions if version > oldest} - {each.version for each in self.history()}
+        oldest, newest = (f"{moment.astimezone(UTC):%Y%m%dT%H%M%S}" for moment in (now - _FRESH, now))
+        fresh = {version for version in versions if oldest < version[: len(newest)] <= newest}
+        return fresh - {each.version for each in self.history()}
+
+    def _parents(self, versions: Iterable[str | None]) -> set[str]:
+        """Return the versions that others learned on from."""
+        found = set()
+        for version in versions:
+            try:
+                found.add(self.manifest(version or "").parent)
+            except DamagedModel:
+                continue
+        return found - {""}
 
     def _worth(self, version: str) -> int:
         try:
-            return 1 if self.manifest(version).kind == "online" else 2
+            return _ONLINE if self.manifest(version).kind == "online" else _ONLINE + 1
         except DamagedModel:
             return 0
 

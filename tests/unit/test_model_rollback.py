@@ -140,9 +140,9 @@ def test_activations_are_noted_with_time_and_reason(registry: ModelRegistry) -> 
     registry.activate(b, now=NOON + timedelta(hours=1))
     registry.rollback(reason="clicks fell", now=NOON + timedelta(hours=2))
     assert registry.history() == [
-        Activation("2026-11-22T12:00:00+00:00", a, "activate", "trained"),
-        Activation("2026-11-22T13:00:00+00:00", b, "activate", ""),
-        Activation("2026-11-22T14:00:00+00:00", a, "rollback", "clicks fell"),
+        Activation("2024-11-22T12:00:00+00:00", a, "activate", "trained"),
+        Activation("2024-11-22T13:00:00+00:00", b, "activate", ""),
+        Activation("2024-11-22T14:00:00+00:00", a, "rollback", "clicks fell"),
     ]
 
 
