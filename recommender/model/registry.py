@@ -170,7 +170,7 @@ class ModelRegistry:
         with self._locked("prune"):
             self._remove_abandoned()
             online = [version for version in self.versions() if self._worth(version) == _ONLINE]
-            spared = {self.current_version(), self._earlier()[0], *online[len(online) - keep :]}
+            spared = {self.current_version(), self._earlier()[0], *online[max(0, len(online) - keep) :]}
             removed = [version for version in online if version not in spared]
             for version in removed:
                 self._remove(self._dir / version)
