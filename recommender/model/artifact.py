@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -33,7 +33,7 @@ Floats = npt.NDArray[np.float32]
 _T = TypeVar("_T")
 
 MANIFEST = "manifest.json"
-NAMES = "names.json"
+NAMES = "names.jsonl"
 _ARRAYS = {
     "item_vectors": ("item_ids", 2),
     "item_biases": ("item_ids", 1),
@@ -49,12 +49,19 @@ _GRADIENTS = {
 }
 """The same of what only learning on needs."""
 _CONTENT = "content"
+_NAMES_AT_ONCE = 2_048
+"""Names in a line of their file: whoever serves while a model is read gets his turn between two lines."""
 
 
-class _Names(msgspec.Struct, forbid_unknown_fields=True):
+class _Names(NamedTuple):
     item_ids: list[str]
     shopper_features: list[str]
     item_features: list[str]
+
+
+class _NamesLine(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    kind: Literal["item_ids", "shopper_features", "item_features"]
+    names: list[str]
 
 
 class Gradients(NamedTuple):
@@ -167,7 +174,7 @@ def write_model(model: Model, folder: Path) -> None:
     """Write a model's files into a new folder, the manifest last; completes the manifest."""
     folder.mkdir(parents=True)
     names = _Names(model.item_ids, model.shopper_features, model.item_features)
-    files = {NAMES: msgspec.json.encode(names), **encode_parts(model.parts)}
+    files = {NAMES: _encode_names(names), **encode_parts(model.parts)}
     arrays = {array: getattr(model, array) for array in _ARRAYS}
     if model.gradients is not None:
         arrays |= dict(zip(_GRADIENTS, model.gradients, strict=True))
@@ -191,7 +198,7 @@ def read_model(folder: Path) -> Model:
         DamagedModel: a file is missing, changed, or breaks a rule of its content.
     """
     manifest = read_manifest(folder)
-    names = _decode(folder, NAMES, _content(folder, manifest, NAMES), _Names)
+    names = _names(folder, manifest)
     arrays = {array: _array(folder, manifest, names, array) for array in _ARRAYS}
     files = {name: _content(folder, manifest, name) for name in part_files(RANKER in manifest.files)}
     try:
@@ -221,7 +228,7 @@ def read_gradients(folder: Path) -> Gradients | None:
     manifest = read_manifest(folder)
     if not all(f"{array}.npy" in manifest.files for array in _GRADIENTS):
         return None
-    names = _decode(folder, NAMES, _content(folder, manifest, NAMES), _Names)
+    names = _names(folder, manifest)
     return Gradients(*(_array(folder, manifest, names, array) for array in _GRADIENTS))
 
 
@@ -235,7 +242,7 @@ def read_content(folder: Path) -> Links | None:
     file = f"{_CONTENT}.npz"
     if file not in manifest.files:
         return None
-    names = _decode(folder, NAMES, _content(folder, manifest, NAMES), _Names)
+    names = _names(folder, manifest)
     try:
         content = decode_links(_CONTENT, _content(folder, manifest, file), len(names.item_features))
     except BadPart as error:
@@ -257,6 +264,22 @@ def read_manifest(folder: Path) -> Manifest:
     if manifest.version != folder.name:
         raise DamagedModel(f"{folder.name}/{MANIFEST}: version must be {folder.name}; got {manifest.version!r}")
     return manifest
+
+
+def _encode_names(names: _Names) -> bytes:
+    return b"".join(
+        msgspec.json.encode((kind, values[start : start + _NAMES_AT_ONCE])) + b"\n"
+        for kind, values in names._asdict().items()
+        for start in range(0, len(values), _NAMES_AT_ONCE)
+    )
+
+
+def _names(folder: Path, manifest: Manifest) -> _Names:
+    names = _Names([], [], [])
+    for line in _content(folder, manifest, NAMES).splitlines():
+        some = _decode(folder, NAMES, line, _NamesLine)
+        getattr(names, some.kind).extend(some.names)
+    return names
 
 
 def _array(folder: Path, manifest: Manifest, names: _Names, array: str) -> Floats:

@@ -98,7 +98,7 @@ def _edit(**changes: object) -> Callable[[Path], None]:
     [
         ("item_vectors.npy", _append, r"/item_vectors\.npy: must have SHA-256 [0-9a-f]{64}; got [0-9a-f]{64}"),
         ("item_biases.npy", os.unlink, r"/item_biases\.npy: must be a readable file; No such file or directory"),
-        ("names.json", _append, r"/names\.json: must have SHA-256 [0-9a-f]{64}; got [0-9a-f]{64}"),
+        ("names.jsonl", _append, r"/names\.jsonl: must have SHA-256 [0-9a-f]{64}; got [0-9a-f]{64}"),
         ("manifest.json", _append, r"/manifest\.json: JSON is malformed: trailing characters \(byte \d+\)"),
         ("manifest.json", os.unlink, r"/manifest\.json: must be a readable file; No such file or directory"),
         ("manifest.json", _edit(format=1), r"/manifest\.json: format must be 2; got 1"),
