@@ -59,6 +59,9 @@ class Coded:
         """int64 [n_rows + 1], where each row begins."""
         self.popularity = np.bincount(self.items[self.is_target], minlength=len(self.item_ids)).astype(np.float64)
         """float64 [n_items], events that are of a kind asked for."""
+        recent = self.is_target & (self.times_us >= self.end_us - self.span_us // 10)
+        self.recent_popularity = np.bincount(self.items[recent], minlength=self.n_items).astype(np.float64)
+        """float64 [n_items], those of the last tenth of the time."""
 
     @property
     def n_rows(self) -> int:
@@ -75,12 +78,18 @@ class Coded:
         """The time of the latest event."""
         return int(self.times_us.max()) if len(self.times_us) else 0
 
-    def matrix(self) -> Any:
-        """Return float32 csr [n_rows, n_items]: 1 where the row has an event with the item."""
-        matrix = sp.csr_matrix(
-            (np.ones(len(self.items), np.float32), (self.rows, self.items)), shape=(self.n_rows, self.n_items)
-        )
-        matrix.data[:] = 1.0
+    @property
+    def span_us(self) -> int:
+        """From the first event to the latest."""
+        return self.end_us - int(self.times_us.min()) if len(self.times_us) else 0
+
+    def matrix(self, *, counted: bool = False) -> Any:
+        """Return float32 csr [n_rows, n_items]: 1 where the row has an event with the item, or how many."""
+        shape = self.n_rows, self.n_items
+        matrix = sp.csr_matrix((np.ones(len(self.items), np.float32), (self.rows, self.items)), shape=shape)
+        matrix.sum_duplicates()
+        if not counted:
+            matrix.data[:] = 1.0
         return matrix
 
     def ask(self, query: Query) -> Asked:
@@ -104,11 +113,12 @@ class Coded:
         return event.session_id if self._protocol == "next-item" else event.user_id or event.session_id
 
 
-def latest_unique(items: Ints) -> Ints:
-    """Return the different items of a sequence, the latest first."""
-    reversed_items = items[::-1]
-    firsts = np.unique(reversed_items, return_index=True)[1]
-    return reversed_items[np.sort(firsts)]
+def latest_times(items: Ints, times_us: Ints) -> tuple[Ints, Ints]:
+    """Return the different items of a sequence, and how many later times there are than the latest one of each."""
+    unique, last_from_end = np.unique(items[::-1], return_index=True)
+    latest = times_us[::-1][last_from_end]
+    later = np.unique(-latest, return_inverse=True)[1]
+    return unique, np.asarray(later, dtype=np.int64)
 
 
 def gather(starts: Ints, rows: Ints) -> tuple[Ints, Ints]:

@@ -18,7 +18,7 @@ Scores = npt.NDArray[np.float64]
 """float64 [n_items], higher is better."""
 
 _TIE_WEIGHT = 1e-7
-"""What popularity adds to scores that are scaled to 1: it tells equal ones apart."""
+"""What recent popularity adds to scores that are scaled to 1: it tells equal ones apart."""
 
 
 class Learned(ABC):
@@ -26,11 +26,12 @@ class Learned(ABC):
 
     def __init__(self, known: Coded) -> None:
         self.known = known
-        self._ties = _TIE_WEIGHT * known.popularity / max(1.0, known.popularity.max(initial=0.0))
+        ties = known.recent_popularity + known.popularity / max(1.0, known.popularity.max(initial=0.0))
+        self._ties = _TIE_WEIGHT * ties / max(1.0, ties.max(initial=0.0))
 
     @abstractmethod
     def scores(self, asked: Asked) -> Scores:
-        """Return the score of each item for a query; equal scores are told apart by popularity."""
+        """Return the score of each item for a query; equal ones are told apart by recent popularity."""
 
     def recommend(self, query: Query, k: int) -> list[str]:
         """Return the best items."""
@@ -60,19 +61,25 @@ class Baseline(ABC):
             LeftOut: it is not made for such a log.
         """
 
+    def points(self, known: Coded) -> Sequence[Parameters]:
+        """Return the parameters to choose from for this log."""
+        return self.grid
+
     def fit(self, train: Sequence[Event], progress: Progress) -> None:
         """Choose the parameters, then learn from all of TRAIN."""
+        known = self.contest.code(train)
+        points = self.points(known)
         done = 0
 
-        def learned(known: Coded, parameters: Parameters) -> Recommend:
+        def learned(beginning: Coded, parameters: Parameters) -> Recommend:
             nonlocal done
-            progress("choose", done / len(self.grid))
+            progress("choose", done / len(points))
             done += 1
-            return self.learn(known, parameters).recommend
+            return self.learn(beginning, parameters).recommend
 
-        self.chosen = dict(self.contest.choose(train, self.grid, learned))
+        self.chosen = dict(self.contest.choose(train, points, learned))
         progress("learn", 0.0)
-        self._learned = self.learn(self.contest.code(train), self.chosen)
+        self._learned = self.learn(known, self.chosen)
         progress("learn", 1.0)
 
     def recommend(self, query: Query, k: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from recommender.evaluation.baselines.base import Baseline, Learned, Scores
-from recommender.evaluation.coded import Asked, Coded, latest_unique
+from recommender.evaluation.coded import Asked, Coded, latest_times
 from recommender.evaluation.contest import Parameters
 from recommender.evaluation.split import read_duration_us
 
@@ -35,13 +35,17 @@ class _Again(Learned):
 
     def scores(self, asked: Asked) -> Scores:
         scores = np.zeros(self.known.n_items)
-        latest = latest_unique(asked.items)
-        scores[latest] = 1.0 / np.arange(1, len(latest) + 1)
+        items, later = latest_times(asked.items, asked.times_us)
+        scores[items] = 1.0 / (1.0 + later)
         return scores
 
 
 class _Frequency(Learned):
-    """The items of the past of the kind asked for, those of the most different times first, of equals the latest."""
+    """The items of the past of the kind asked for, those of the most different times first."""
+
+    def __init__(self, known: Coded, latest_first: bool) -> None:
+        super().__init__(known)
+        self._latest_first = latest_first
 
     def scores(self, asked: Asked) -> Scores:
         items, times = asked.items[asked.is_target], asked.times_us[asked.is_target]
@@ -49,8 +53,9 @@ class _Frequency(Learned):
         if len(items):
             times_of_items = np.unique(np.stack([items, times]), axis=1)[0]
             scores += np.bincount(times_of_items, minlength=self.known.n_items)
-            latest = latest_unique(items)
-            scores[latest] += np.linspace(0.5, 0.1, len(latest))
+            if self._latest_first:
+                different, later = latest_times(items, times)
+                scores[different] += 0.5 / (1.0 + later)
         return scores
 
 
@@ -98,10 +103,11 @@ class RecentItems(Baseline):
 
 
 class BuyAgain(Baseline):
-    """What the shopper had most often, again."""
+    """What the shopper had at the most different times, again; of equals the latest, or what is popular of late."""
 
     name = "buy_again"
+    grid = ({"ties": "recent_popularity"}, {"ties": "recency"})
 
     def learn(self, known: Coded, parameters: Parameters) -> Learned:
         """Learn nothing."""
-        return _Frequency(known)
+        return _Frequency(known, parameters["ties"] == "recency")

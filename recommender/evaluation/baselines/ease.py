@@ -1,0 +1,53 @@
+"""EASE: one linear weight from each item to each other, in closed form.
+
+Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from recommender.evaluation.baselines.base import Learned, Scores, ScoringBaseline
+from recommender.evaluation.coded import Asked, Coded
+from recommender.evaluation.contest import Parameters
+from recommender.evaluation.contract import LeftOut
+
+MOST_ITEMS = 20_000
+"""Beyond it the inverse takes too long, and too much memory."""
+_MOST_ITEMS_TO_CHOOSE = 8_000
+
+
+class _Weights(Learned):
+    def __init__(self, known: Coded, weights: Any) -> None:
+        super().__init__(known)
+        self._weights = weights
+
+    def scores(self, asked: Asked) -> Scores:
+        return np.asarray(self._weights[np.unique(asked.items)].sum(axis=0), dtype=np.float64)
+
+
+class Ease(ScoringBaseline):
+    """Scores an item by the weights from those of the past; beyond 8,000 items with the first ``ridge`` of the grid."""
+
+    name = "ease"
+    grid = ({"ridge": 200.0}, {"ridge": 20.0}, {"ridge": 1_000.0})
+
+    def points(self, known: Coded) -> Sequence[Parameters]:
+        """Return the grid, or the first of it where each would take long."""
+        return self.grid if known.n_items <= _MOST_ITEMS_TO_CHOOSE else self.grid[:1]
+
+    def learn(self, known: Coded, parameters: Parameters) -> Learned:
+        """Invert the Gram matrix of the items."""
+        if known.n_items > MOST_ITEMS:
+            raise LeftOut(f"ease: must have at most {MOST_ITEMS:,} items; got {known.n_items:,}")
+        matrix = known.matrix()
+        gram = (matrix.T @ matrix).toarray().astype(np.float32 if known.n_items > _MOST_ITEMS_TO_CHOOSE else np.float64)
+        gram[np.diag_indices_from(gram)] += parameters["ridge"]
+        inverse = cho_solve(cho_factor(gram, overwrite_a=True), np.eye(known.n_items, dtype=gram.dtype))
+        weights = -inverse / np.diag(inverse)
+        np.fill_diagonal(weights, 0.0)
+        return _Weights(known, weights.astype(np.float32))
