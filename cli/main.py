@@ -106,11 +106,24 @@ def import_(
 
 
 @app.command()
-def train(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Train a model on the history and make it current."""
+def train(
+    data_dir: DataDir = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Learn from events from then on: a date, or a time; UTC.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Learn from events before then.")] = None,
+    params: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML or JSON with training parameters, see docs/model.md.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make the model current even if it is worse.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model on the history, and make it current unless it is worse than the one that is."""
     from cli.train import run
 
-    raise typer.Exit(run(data_dir=data_dir, as_json=as_json))
+    raise typer.Exit(
+        run(data_dir=data_dir, as_json=as_json, since=since, until=until, parameters_file=params, force=force)
+    )
 
 
 @app.command()

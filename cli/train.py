@@ -1,8 +1,9 @@
-"""``liveshelf train``: train a model on the history and make it current."""
+"""``liveshelf train``: train a model on the history and make it current, if it is good enough."""
 
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -10,46 +11,76 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.problem import existing_installation
+from cli.problem import WRONG_USE, Problem, existing_installation
+from cli.training_parameters import read_parameters
 from recommender.installation import Installation
-from recommender.model.dataset import HistoryJoin
+from recommender.model.history_source import HistorySource, PointInTimeJoin
 from recommender.model.manifest import Manifest
 from recommender.model.registry import ModelRegistry
-from recommender.model.training import TrainingParameters
-from recommender.model.version import train_version
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
 from recommender.store.repository import NotApplied, apply
+from recommender.training.parameters import TrainingParameters
+from recommender.training.version import Outcome, train_version
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-def run(data_dir: Path | None, as_json: bool, parameters: TrainingParameters | None = None) -> int:
+def run(
+    data_dir: Path | None,
+    as_json: bool,
+    since: str | None = None,
+    until: str | None = None,
+    parameters_file: Path | None = None,
+    force: bool = False,
+    parameters: TrainingParameters | None = None,
+) -> int:
     """Train on an installation's history, whether it runs or not; return the exit code."""
+    since_us, until_us = _instant("--since", since), _instant("--until", until)
+    if since_us is not None and until_us is not None and since_us >= until_us:
+        raise Problem(f"--until: must be after --since, {since}; got {until}", WRONG_USE)
+    if parameters_file is not None:
+        parameters = read_parameters(parameters_file)
     settings = existing_installation(data_dir)
     installation = Installation(settings.data_dir)
     with _ProgressBars() as bars:
-        model = train_version(
-            installation.history_dir,
-            _history_join(settings),
+        bars.show("read history", 0, 1)
+        source = HistorySource(installation.history_dir, _history_join(settings), since_us, until_us)
+        bars.show("read history", 1, 1)
+        outcome = train_version(
+            source,
             ModelRegistry(installation.models_dir),
             parameters or TrainingParameters(),
             bars.show,
+            force=force,
             git_revision=_git_revision(),
         )
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(_report(model.manifest))).decode())
+        print(msgspec.json.format(msgspec.json.encode(_report(outcome))).decode())
     else:
-        _print_summary(model.manifest)
+        _print_summary(outcome)
     return 0
 
 
-def _history_join(settings: Settings) -> HistoryJoin:
+def _instant(option: str, text: str | None) -> int | None:
+    """Return an ISO date, its beginning, or date and time as microseconds; without an offset it is UTC."""
+    if text is None:
+        return None
     try:
-        return FeastFeatures.open(settings).history_join
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        rule = "must be a date or a time, as 2026-11-01 or 2026-11-01T12:00Z"
+        raise Problem(f"{option}: {rule}; got {text}", WRONG_USE) from None
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
+
+
+def _history_join(settings: Settings) -> PointInTimeJoin:
+    try:
+        return FeastFeatures.open(settings).history_batches
     except NotApplied:
         apply(settings)
-        return FeastFeatures.open(settings).history_join
+        return FeastFeatures.open(settings).history_batches
 
 
 def _git_revision() -> str | None:
@@ -63,13 +94,15 @@ def _git_revision() -> str | None:
     return answer.stdout.strip()
 
 
-def _report(manifest: Manifest) -> dict[str, object]:
+def _report(outcome: Outcome) -> dict[str, object]:
     names = ("version", "examples", "users", "items", "features", "epochs", "seconds", "metrics", "baselines")
-    return {name: getattr(manifest, name) for name in (*names, "events", "data_from", "data_to")}
+    told = {name: getattr(outcome.model.manifest, name) for name in (*names, "events", "data_from", "data_to")}
+    return told | {"activated": outcome.verdict.activate, "reason": outcome.verdict.reason}
 
 
-def _print_summary(manifest: Manifest) -> None:
-    table = Table(title=f"Model {manifest.version} is current")
+def _print_summary(outcome: Outcome) -> None:
+    manifest = outcome.model.manifest
+    table = Table(title=f"Model {manifest.version}")
     table.add_column("next item, last part in time")
     for name in manifest.metrics:
         table.add_column(name, justify="right")
@@ -80,6 +113,16 @@ def _print_summary(manifest: Manifest) -> None:
     console.print(
         f"{manifest.examples} of {manifest.events} events, {manifest.users} users, {manifest.items} items, "
         f"{manifest.features} features, {manifest.epochs} epochs, {manifest.seconds} s"
+    )
+    console.print(_sentence(manifest, outcome))
+
+
+def _sentence(manifest: Manifest, outcome: Outcome) -> str:
+    if outcome.verdict.activate:
+        return f"Model {manifest.version} is current: {outcome.verdict.reason}."
+    return (
+        f"Model {manifest.version} is kept, but not current: {outcome.verdict.reason}. To make it current "
+        f"nevertheless: liveshelf models activate {manifest.version}"
     )
 
 

@@ -35,6 +35,8 @@ class TrainingParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     test_ratio: Ratio = 0.1
     linear_l2: tuple[float, ...] = (20.0, 100.0, 500.0)
     """Regularisations of the linear model that are tried."""
+    margin: Ratio = 0.05
+    """How much worse than the current version, relative to it, the new one may be to become current."""
     seed: int = 1
     threads: Annotated[int, msgspec.Meta(ge=0)] = 0
     """0 for one per processor. With 1 the result is the same each time; with more, threads race."""

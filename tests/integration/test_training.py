@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -13,13 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStore
 
-from cli.problem import tell
-from cli.train import run
 from recommender.features import Interaction, SessionFeatures, UserFeatures
-from recommender.history import EVENT_TIMESTAMP, ensure_tables
+from recommender.history import EVENT_TIMESTAMP
 from recommender.installation import Installation
-from recommender.model.dataset import TooLittleHistory, build
-from recommender.model.registry import ModelRegistry
+from recommender.model.dataset import build
 from recommender.model.training import TrainingParameters, split_by_time, train
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
@@ -38,27 +34,6 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installatio
     folder = tmp_path / "data"
     folder.mkdir()
     return Installation(folder)
-
-
-def test_a_stopped_installation_is_trained_and_tells_of_it_in_one_json_object(
-    installation: Installation, capsys: pytest.CaptureFixture[str]
-) -> None:
-    two_taste_history(installation.history_dir)
-    assert run(installation.data_dir, as_json=True, parameters=PARAMETERS) == 0
-    printed = capsys.readouterr()
-    report = json.loads(printed.out)
-    registry = ModelRegistry(installation.models_dir)
-    assert report["version"] == registry.current_version()
-    assert (report["examples"], report["events"], report["users"], report["items"]) == (1_440, 1_440, 20, 22)
-    assert report["epochs"] >= 1
-    assert report["seconds"] > 0
-    assert set(report["baselines"]) == {"popularity", "recent_items", "next_item"}
-    assert report["metrics"]["hit_rate@10"] > report["baselines"]["popularity"]["hit_rate@10"]
-    assert "read history" in printed.err
-    manifest = registry.manifest(report["version"])
-    assert manifest.data_from == "1970-01-12T13:46:40+00:00"
-    assert manifest.parameters["embedding_size"] == 16
-    assert manifest.feature_views == ["session", "user"]
 
 
 def test_feast_and_a_plain_recount_give_the_same_training_set(installation: Installation) -> None:
@@ -104,25 +79,6 @@ def _plain(value: object) -> object:
     if isinstance(value, np.ndarray):
         return value.tolist()
     return None if value is None or value != value else value
-
-
-@pytest.mark.parametrize(("events", "items"), [(0, 0), (19, 5), (30, 1)])
-def test_too_little_history_is_told_with_what_is_needed(
-    installation: Installation, capsys: pytest.CaptureFixture[str], events: int, items: int
-) -> None:
-    ensure_tables(installation.history_dir)
-    made = [Interaction(f"e{n:02d}", "view", n * 10**6, "s", item_id=f"i{n % items}") for n in range(1, events + 1)]
-    write_history(installation.history_dir, made)
-    with pytest.raises(TooLittleHistory) as refused:
-        run(installation.data_dir, as_json=True, parameters=PARAMETERS)
-    assert tell(refused.value) == 1
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.endswith(
-        "liveshelf: train: the history must hold at least 20 events about at least 2 items; "
-        f"got {events} events about {items} items\n"
-    )
-    assert ModelRegistry(installation.models_dir).versions() == []
 
 
 def test_training_with_one_thread_gives_the_same_model_each_time(tmp_path: Path) -> None:
