@@ -17,7 +17,7 @@ from cli.problem import WRONG_USE, Problem
 from recommender.evaluation.contestants import CONTESTANTS
 from recommender.evaluation.log import EmptyLog, Log, read_log
 from recommender.evaluation.picture import draw
-from recommender.evaluation.protocols import Protocol
+from recommender.evaluation.protocols import Protocol, ProtocolName
 from recommender.evaluation.run import Makers, evaluate
 from recommender.evaluation.split import (
     NothingToTest,
@@ -46,6 +46,7 @@ def run(
     new_items_only: bool,
     models: str,
     k: str,
+    sample: int | None,
     seed: int,
     as_json: bool,
     picture: Path | None,
@@ -65,9 +66,10 @@ def run(
     with _Display() as display:
         logs = [_read(path, form, display) for path in (events, test) if path]
         try:
-            asked = Protocol(
-                "future" if protocol == "future" else "next-item", _split(logs, holdout_us), new_items_only
-            )
+            name: ProtocolName = "future" if protocol == "future" else "next-item"
+            asked = Protocol(name, _split(logs, holdout_us), new_items_only)
+            if sample:
+                asked = asked.sampled(sample, seed)
             report = evaluate(asked, makers, ks, seed, display.show)
         except NothingToTest as error:
             raise Problem(str(error)) from None

@@ -140,6 +140,9 @@ def evaluate(
     ] = False,
     models: Annotated[str, typer.Option(help="all, or some of them: popularity,session_knn,liveshelf.")] = "all",
     k: Annotated[str, typer.Option("--k", help="Lengths of the lists that are looked at.")] = "10,20",
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Ask about so many sessions or users at most, drawn at random.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of all that is random.")] = 1,
     as_json: AsJson = False,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the figures (PNG).")] = None,
@@ -158,6 +161,7 @@ def evaluate(
             new_items_only=new_items_only,
             models=models,
             k=k,
+            sample=sample,
             seed=seed,
             as_json=as_json,
             picture=picture,

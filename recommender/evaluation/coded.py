@@ -15,6 +15,8 @@ from recommender.evaluation.protocols import ProtocolName, TargetRule
 from recommender.evaluation.split import INTEREST
 from recommender.features.interaction import Interaction
 
+_SPARSE = 20
+"""So many times fewer numbers than there can be are sorted rather than counted."""
 Ints = npt.NDArray[np.int64]
 
 
@@ -119,6 +121,22 @@ def latest_times(items: Ints, times_us: Ints) -> tuple[Ints, Ints]:
     latest = times_us[::-1][last_from_end]
     later = np.unique(-latest, return_inverse=True)[1]
     return unique, np.asarray(later, dtype=np.int64)
+
+
+def added(numbers: Ints, weights: npt.NDArray[np.float64], count: int) -> tuple[Ints, npt.NDArray[np.float64]]:
+    """Return different numbers, and the sum of the weights of each.
+
+    Args:
+        numbers: below ``count``.
+        weights: one for each.
+        count: decides how they are added up.
+    """
+    if len(numbers) * _SPARSE < count:
+        different, places = np.unique(numbers, return_inverse=True)
+        return different.astype(np.int64), np.bincount(places, weights, len(different)).astype(np.float64)
+    sums = np.bincount(numbers, weights, count).astype(np.float64)
+    different = np.flatnonzero(sums).astype(np.int64)
+    return different, sums[different]
 
 
 def gather(starts: Ints, rows: Ints) -> tuple[Ints, Ints]:

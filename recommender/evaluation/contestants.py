@@ -6,12 +6,29 @@ from collections.abc import Callable
 
 from recommender.evaluation.baselines.ease import Ease
 from recommender.evaluation.baselines.factors import Als, Bpr
-from recommender.evaluation.baselines.lightfm_alone import LightfmAlone
+from recommender.evaluation.baselines.lightfm_alone import LightfmPublished, LightfmTuned
 from recommender.evaluation.baselines.neighbours import Covisitation, NextItem
 from recommender.evaluation.baselines.plain import BuyAgain, Popularity, Random, RecentItems, RecentPopularity
 from recommender.evaluation.baselines.session_knn import SessionKnn
 from recommender.evaluation.contest import Contest
 from recommender.evaluation.contract import Contestant
+from recommender.evaluation.report import LIVESHELF
+
+
+def _lightfm(contest: Contest) -> Contestant:
+    """LightFM by its published settings knows users; for visits, it is the whole's own without all else."""
+    if contest.name == "future":
+        return LightfmPublished(contest)
+    from recommender.evaluation.liveshelf import LightFMAlone  # takes seconds to load, as the next one does
+
+    return LightFMAlone(contest)
+
+
+def _liveshelf(contest: Contest) -> Contestant:
+    from recommender.evaluation.liveshelf import Liveshelf
+
+    return Liveshelf(contest)
+
 
 CONTESTANTS: dict[str, Callable[[Contest], Contestant]] = {
     Random.name: Random,
@@ -25,5 +42,7 @@ CONTESTANTS: dict[str, Callable[[Contest], Contestant]] = {
     Ease.name: Ease,
     Als.name: Als,
     Bpr.name: Bpr,
-    LightfmAlone.name: LightfmAlone,
+    LightfmTuned.name: LightfmTuned,
+    LightfmPublished.name: _lightfm,
+    LIVESHELF: _liveshelf,
 }

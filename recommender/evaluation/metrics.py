@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 Hits = npt.NDArray[np.bool_]
 """bool [n_trials, K], places best first; False where the list is shorter."""
+_FEW = 8
+"""Right answers that are compared with each score, rather than looked up among sorted ones."""
 Counts = npt.NDArray[np.int64]
 Figures = npt.NDArray[np.float64]
 """float64 [n_trials]"""
@@ -70,6 +72,10 @@ def auc(scores: npt.NDArray[np.float32], is_target: npt.NDArray[np.bool_]) -> fl
     targets, others = int(is_target.sum()), int((~is_target).sum())
     if not targets or not others:
         return float("nan")
+    if targets <= _FEW:
+        rest = scores[~is_target]
+        above = sum(float((rest < own).mean() + (rest <= own).mean()) for own in scores[is_target])
+        return above / 2 / targets
     ordered = np.sort(scores[~is_target])
     below = np.searchsorted(ordered, scores[is_target], "left").sum()
     not_above = np.searchsorted(ordered, scores[is_target], "right").sum()

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
@@ -45,6 +46,8 @@ class Protocol(NamedTuple):
     split: Split
     new_items_only: bool = False
     """Of the protocol future: only items that the user has not had."""
+    asked: frozenset[str] | None = None
+    """Clusters that are asked about; None for all."""
 
     @property
     def one_target_each(self) -> bool:
@@ -58,7 +61,18 @@ class Protocol(NamedTuple):
 
     def steps(self) -> Iterator[Step]:
         """Yield questions and events in order of time; of one time, all questions come first."""
-        return _next_item(self.split) if self.name == "next-item" else _future(self.split, self.new_items_only)
+        steps = _next_item(self.split) if self.name == "next-item" else _future(self.split, self.new_items_only)
+        asked = self.asked
+        if asked is None:
+            return steps
+        return (step for step in steps if not isinstance(step, Question) or step.cluster in asked)
+
+    def sampled(self, most: int, seed: int) -> Protocol:
+        """Return the protocol with at most so many shoppers asked, drawn at random."""
+        clusters = sorted({step.cluster for step in self.steps() if isinstance(step, Question)})
+        if len(clusters) <= most:
+            return self
+        return self._replace(asked=frozenset(random.Random(seed).sample(clusters, most)))  # noqa: S311
 
 
 def known_items(events: Sequence[Event]) -> frozenset[str]:

@@ -15,6 +15,7 @@ from recommender.evaluation.metrics import auc
 from recommender.evaluation.protocols import Protocol, Question
 
 _REPORT_EVERY = 200
+_MOST_AREAS = 4_000
 
 
 class Trials(NamedTuple):
@@ -81,7 +82,7 @@ def ask(contestant: Contestant, protocol: Protocol, trials: Trials, k: int, prog
     contestant.fit(protocol.split.train, lambda what, part: progress(f"{contestant.name}: {what}", part))
     fit_seconds = time.perf_counter() - began
     hits = np.zeros((len(trials.clusters), k), np.bool_)
-    areas = np.full(len(trials.clusters), np.nan) if isinstance(contestant, Scorer) else None
+    areas = _Areas(contestant, trials.questions, len(trials.clusters)) if isinstance(contestant, Scorer) else None
     exposures: dict[str, npt.NDArray[np.int64]] = {}
     row = asked = 0
     answering = 0.0
@@ -101,14 +102,14 @@ def ask(contestant: Contestant, protocol: Protocol, trials: Trials, k: int, prog
                 if item_id not in exposures:
                     exposures[item_id] = np.zeros(k, np.int64)
                 exposures[item_id][place] += 1
-        for targets in _targets(protocol, step.query):
-            for place, item_id in enumerate(ranked):
-                hits[row, place] = item_id in targets
-            if areas is not None and isinstance(contestant, Scorer):
-                areas[row] = _area(contestant, step.query, targets)
+        parts = _targets(protocol, step.query)
+        if areas is not None:
+            areas.add(asked, row, step.query, parts)
+        for targets in parts:
+            hits[row, : len(ranked)] = [item_id in targets for item_id in ranked]
             row += 1
     progress(f"{contestant.name}: answer", 1.0)
-    return Answers(hits, areas, exposures, fit_seconds, 1_000 * answering / max(1, asked))
+    return Answers(hits, areas.found if areas else None, exposures, fit_seconds, 1_000 * answering / max(1, asked))
 
 
 def _questions(protocol: Protocol) -> Iterator[Question]:
@@ -121,11 +122,29 @@ def _targets(protocol: Protocol, query: Query) -> list[frozenset[str]]:
     return [query.targets]
 
 
-def _area(contestant: Scorer, query: Query, targets: frozenset[str]) -> float:
-    item_ids, scores = contestant.scores(query)
-    kept = [place for place, item_id in enumerate(item_ids) if item_id not in query.exclude]
-    is_target = np.array([item_ids[place] in targets for place in kept], np.bool_)
-    return auc(np.asarray(scores)[kept], is_target)
+class _Areas:
+    """Areas under the ROC curve of one contestant's answers, for up to some thousand questions."""
+
+    def __init__(self, contestant: Scorer, questions: int, trials: int) -> None:
+        self._contestant = contestant
+        self._each = 1 + questions // _MOST_AREAS
+        self._places: tuple[Sequence[str], dict[str, int]] = ((), {})
+        self.found = np.full(trials, np.nan)
+
+    def add(self, asked: int, row: int, query: Query, parts: Sequence[frozenset[str]]) -> None:
+        """Work out those of a question's trials, which begin at ``row``."""
+        if asked % self._each:
+            return
+        item_ids, scores = self._contestant.scores(query)
+        if self._places[0] is not item_ids:
+            self._places = item_ids, {item_id: place for place, item_id in enumerate(item_ids)}
+        places = self._places[1]
+        is_kept = np.ones(len(item_ids), np.bool_)
+        is_kept[[places[item] for item in query.exclude if item in places]] = False
+        for number, targets in enumerate(parts):
+            is_target = np.zeros(len(item_ids), np.bool_)
+            is_target[[places[item] for item in targets if item in places]] = True
+            self.found[row + number] = auc(np.asarray(scores)[is_kept], is_target[is_kept])
 
 
 def _check(name: str, ranked: Sequence[str], query: Query, k: int) -> None:

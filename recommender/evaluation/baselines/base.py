@@ -1,24 +1,21 @@
-"""What all baselines have in common: a choice of parameters, learning, and a score for each item."""
+"""What all baselines have in common: a choice of parameters, learning, and scores for items."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from recommender.evaluation.coded import Asked, Coded
+from recommender.evaluation.coded import Asked, Coded, Ints
 from recommender.evaluation.contest import Contest, Parameters, Recommend
 from recommender.evaluation.contract import Query
 from recommender.evaluation.log import Event, Progress
 
 Scores = npt.NDArray[np.float64]
-"""float64 [n_items], higher is better."""
-
-_TIE_WEIGHT = 1e-7
-"""What recent popularity adds to scores that are scaled to 1: it tells equal ones apart."""
+"""float64, higher is better."""
 
 
 class Learned(ABC):
@@ -26,20 +23,59 @@ class Learned(ABC):
 
     def __init__(self, known: Coded) -> None:
         self.known = known
-        ties = known.recent_popularity + known.popularity / max(1.0, known.popularity.max(initial=0.0))
-        self._ties = _TIE_WEIGHT * ties / max(1.0, ties.max(initial=0.0))
 
     @abstractmethod
-    def scores(self, asked: Asked) -> Scores:
-        """Return the score of each item for a query; equal ones are told apart by recent popularity."""
+    def recommend(self, asked: Asked, k: int) -> list[int]:
+        """Return the numbers of the best items, none that is excluded."""
 
-    def recommend(self, query: Query, k: int) -> list[str]:
-        """Return the best items."""
-        asked = self.known.ask(query)
-        scores = self.scores(asked)
-        ranked = scores / max(np.abs(scores).max(initial=0.0), 1e-30) + self._ties
-        ranked[asked.excluded] = -np.inf
-        return [self.known.item_ids[number] for number in best(ranked, k)]
+
+class Sparse(Learned):
+    """Scores a few items for each query; after them comes what is popular of late, which also parts equals."""
+
+    def __init__(self, known: Coded) -> None:
+        super().__init__(known)
+        ties = known.recent_popularity + known.popularity / max(1.0, 2.0 * known.popularity.max(initial=0.0))
+        self._fill = np.argsort(-ties, kind="stable")
+        self._place = np.empty(known.n_items, np.int64)
+        self._place[self._fill] = np.arange(known.n_items)
+
+    @abstractmethod
+    def scored(self, asked: Asked) -> tuple[Ints, Scores]:
+        """Return different items, and their scores; what is not above 0 says nothing."""
+
+    def recommend(self, asked: Asked, k: int) -> list[int]:
+        """Return the best items, filled up with popular ones."""
+        excluded = set(asked.excluded.tolist())
+        wanted = k + len(excluded)
+        numbers, scores = self.scored(asked)
+        kept = scores > 0
+        numbers, scores = numbers[kept], scores[kept]
+        if len(numbers) > 4 * wanted:
+            kept = scores >= np.partition(scores, -wanted)[-wanted]
+            numbers, scores = numbers[kept], scores[kept]
+        ranked = numbers[np.lexsort((self._place[numbers], -scores))].tolist()
+        if len(ranked) < wanted:
+            ranked = list(dict.fromkeys(ranked + self._fill[: 2 * wanted].tolist()))
+        return [number for number in ranked if number not in excluded][:k]
+
+
+class Dense(Learned):
+    """Scores all items for each query."""
+
+    @abstractmethod
+    def scores(self, asked: Asked) -> npt.NDArray[np.float32]:
+        """Return float32 [n_items]."""
+
+    def recommend(self, asked: Asked, k: int) -> list[int]:
+        """Return the best items; of equals the one with the lowest number."""
+        scores = self.scores(asked).copy()
+        scores[asked.excluded] = -np.inf
+        k = min(k, len(scores) - len(asked.excluded))
+        if k <= 0:
+            return []
+        candidates = np.argpartition(-scores, k - 1)[:k]
+        ordered: list[int] = candidates[np.lexsort((candidates, -scores[candidates]))].tolist()
+        return ordered
 
 
 class Baseline(ABC):
@@ -51,7 +87,7 @@ class Baseline(ABC):
     def __init__(self, contest: Contest) -> None:
         self.contest = contest
         self.chosen: Parameters = dict(self.grid[0])
-        self._learned: Learned | None = None
+        self._learned: Any = None
 
     @abstractmethod
     def learn(self, known: Coded, parameters: Parameters) -> Learned:
@@ -75,7 +111,7 @@ class Baseline(ABC):
             nonlocal done
             progress("choose", done / len(points))
             done += 1
-            return self.learn(beginning, parameters).recommend
+            return recommend_by(self.learn(beginning, parameters))
 
         self.chosen = dict(self.contest.choose(train, points, learned))
         progress("learn", 0.0)
@@ -84,17 +120,10 @@ class Baseline(ABC):
 
     def recommend(self, query: Query, k: int) -> list[str]:
         """Return the best items."""
-        return self.learned.recommend(query, k)
+        return recommend_by(self._learned)(query, k)
 
     def observe(self, event: Event) -> None:  # noqa: B027
         """Do nothing: a baseline knows TRAIN."""
-
-    @property
-    def learned(self) -> Learned:
-        """What was learned last."""
-        if self._learned is None:
-            raise RuntimeError(f"{self.name}: must be fitted first")
-        return self._learned
 
 
 class ScoringBaseline(Baseline):
@@ -102,15 +131,15 @@ class ScoringBaseline(Baseline):
 
     def scores(self, query: Query) -> tuple[Sequence[str], npt.NDArray[np.float32]]:
         """Return the items and their scores."""
-        known = self.learned.known
-        return known.item_ids, self.learned.scores(known.ask(query)).astype(np.float32)
+        learned: Dense = self._learned
+        return learned.known.item_ids, learned.scores(learned.known.ask(query))
 
 
-def best(scores: Scores, k: int) -> list[int]:
-    """Return the numbers of the best ``k``, the best first, of equals the lowest; none of minus infinity."""
-    k = min(k, len(scores))
-    if k == 0:
-        return []
-    candidates = np.argpartition(-scores, k - 1)[:k] if k < len(scores) else np.arange(len(scores))
-    ordered = candidates[np.lexsort((candidates, -scores[candidates]))]
-    return [int(number) for number in ordered if scores[number] > -np.inf]
+def recommend_by(learned: Learned) -> Recommend:
+    """Return the answers of what was learned, by item ids."""
+    known = learned.known
+
+    def recommend(query: Query, k: int) -> list[str]:
+        return [known.item_ids[number] for number in learned.recommend(known.ask(query), k)]
+
+    return recommend

@@ -11,23 +11,23 @@ from typing import Any
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from recommender.evaluation.baselines.base import Learned, Scores, ScoringBaseline
+from recommender.evaluation.baselines.base import Dense, Learned, ScoringBaseline
 from recommender.evaluation.coded import Asked, Coded
 from recommender.evaluation.contest import Parameters
-from recommender.evaluation.contract import LeftOut
+from recommender.evaluation.contract import Floats, LeftOut
 
 MOST_ITEMS = 20_000
 """Beyond it the inverse takes too long, and too much memory."""
 _MOST_ITEMS_TO_CHOOSE = 8_000
 
 
-class _Weights(Learned):
+class _Weights(Dense):
     def __init__(self, known: Coded, weights: Any) -> None:
         super().__init__(known)
         self._weights = weights
 
-    def scores(self, asked: Asked) -> Scores:
-        return np.asarray(self._weights[np.unique(asked.items)].sum(axis=0), dtype=np.float64)
+    def scores(self, asked: Asked) -> Floats:
+        return np.asarray(self._weights[np.unique(asked.items)].sum(axis=0), dtype=np.float32)
 
 
 class Ease(ScoringBaseline):

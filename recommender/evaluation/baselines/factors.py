@@ -9,28 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from recommender.evaluation.baselines.base import Learned, Scores, ScoringBaseline
+from recommender.evaluation.baselines.base import Dense, Learned, ScoringBaseline
 from recommender.evaluation.coded import Asked, Coded
 from recommender.evaluation.contest import Parameters
+from recommender.evaluation.contract import Floats
 
 _ITERATIONS = 15
 _BPR_ITERATIONS = 100
 
 
-class _Als(Learned):
+class _Als(Dense):
     """Solves for the vector of a row by its items, with the items' vectors as they are."""
 
     def __init__(self, known: Coded, factors: Any, parameters: Parameters) -> None:
         super().__init__(known)
-        self._factors = factors.astype(np.float64)
+        self._factors = factors.astype(np.float32)
         self._alpha: float = parameters["alpha"]
         self._gram = self._factors.T @ self._factors + parameters["regularization"] * np.eye(factors.shape[1])
 
-    def scores(self, asked: Asked) -> Scores:
+    def scores(self, asked: Asked) -> Floats:
         items, counts = np.unique(asked.items, return_counts=True)
         vectors, confidence = self._factors[items], self._alpha * counts
         matrix = self._gram + vectors.T @ (vectors * (confidence - 1.0)[:, None])
-        return np.asarray(self._factors @ np.linalg.solve(matrix, vectors.T @ confidence), dtype=np.float64)
+        row = np.linalg.solve(matrix, vectors.T @ confidence).astype(np.float32)
+        return np.asarray(self._factors @ row, dtype=np.float32)
 
 
 class Als(ScoringBaseline):
@@ -56,22 +58,22 @@ class Als(ScoringBaseline):
         return _Als(known, model.item_factors, parameters)
 
 
-class _Bpr(Learned):
+class _Bpr(Dense):
     """The vector of a row of TRAIN where there is one; else the mean of those of its items."""
 
     def __init__(self, known: Coded, rows: Any, items: Any, by_row: bool) -> None:
         super().__init__(known)
         self._row_factors, self._factors, self._by_row = rows, items, by_row
 
-    def scores(self, asked: Asked) -> Scores:
+    def scores(self, asked: Asked) -> Floats:
         if self._by_row and asked.row >= 0:
             row = self._row_factors[asked.row]
         elif len(asked.items):
             row = self._factors[asked.items].mean(axis=0)
             row[-1] = 1.0  # the last column of the items is their bias
         else:
-            return np.asarray(self._factors[:, -1], dtype=np.float64)
-        return np.asarray(self._factors @ row, dtype=np.float64)
+            return np.asarray(self._factors[:, -1], dtype=np.float32)
+        return np.asarray(self._factors @ row, dtype=np.float32)
 
 
 class Bpr(ScoringBaseline):

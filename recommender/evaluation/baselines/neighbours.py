@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from recommender.evaluation.baselines.base import Baseline, Learned, Scores
-from recommender.evaluation.coded import Asked, Coded, latest_times
+from recommender.evaluation.baselines.base import Baseline, Learned, Scores, Sparse
+from recommender.evaluation.coded import Asked, Coded, Ints, added, gather, latest_times
 from recommender.evaluation.contest import Contest, Parameters
 from recommender.evaluation.split import read_duration_us
 
@@ -17,7 +17,7 @@ _MOST_PER_ROW = 200
 _STEPS = 10
 
 
-class _Linked(Learned):
+class _Linked(Sparse):
     """Scores by the links of the past's items, each weighed by how late it is.
 
     Args:
@@ -31,14 +31,14 @@ class _Linked(Learned):
         self._links = links
         self._fading = fading
 
-    def scores(self, asked: Asked) -> Scores:
-        if not len(asked.items):
-            return np.zeros(self.known.n_items)
+    def scored(self, asked: Asked) -> tuple[Ints, Scores]:
         items, later = latest_times(asked.items, asked.times_us)
         weights = np.float_power(self._fading, later)
         kept = weights > 0
-        vector = sp.csr_matrix((weights[kept], (np.zeros(kept.sum(), int), items[kept])), (1, self.known.n_items))
-        return np.asarray((vector @ self._links).toarray()[0], dtype=np.float64)
+        items, weights = items[kept], weights[kept]
+        places, lengths = gather(self._links.indptr, items)
+        votes = np.repeat(weights, lengths) * self._links.data[places]
+        return added(self._links.indices[places], votes, self.known.n_items)
 
 
 class Covisitation(Baseline):

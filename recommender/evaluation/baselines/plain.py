@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from recommender.evaluation.baselines.base import Baseline, Learned, Scores
-from recommender.evaluation.coded import Asked, Coded, latest_times
+from recommender.evaluation.baselines.base import Baseline, Learned, Scores, Sparse
+from recommender.evaluation.coded import Asked, Coded, Ints, latest_times
 from recommender.evaluation.contest import Parameters
 from recommender.evaluation.split import read_duration_us
 
 
 class _Fixed(Learned):
-    """The same scores for everybody."""
+    """The same ranking for everybody."""
 
     def __init__(self, known: Coded, scores: Scores) -> None:
         super().__init__(known)
-        self._scores = scores
+        self._ranked = np.lexsort((-known.popularity, -scores))
 
-    def scores(self, asked: Asked) -> Scores:
-        return self._scores
+    def recommend(self, asked: Asked, k: int) -> list[int]:
+        excluded = set(asked.excluded.tolist())
+        return [number for number in self._ranked[: k + len(excluded)].tolist() if number not in excluded][:k]
 
 
 class _Random(Learned):
@@ -26,37 +27,35 @@ class _Random(Learned):
         super().__init__(known)
         self._random = np.random.default_rng(seed)
 
-    def scores(self, asked: Asked) -> Scores:
-        return self._random.random(self.known.n_items)
+    def recommend(self, asked: Asked, k: int) -> list[int]:
+        excluded = set(asked.excluded.tolist())
+        count = min(self.known.n_items, k + len(excluded))
+        drawn = self._random.choice(self.known.n_items, count, replace=False, shuffle=True).tolist()
+        return [number for number in drawn if number not in excluded][:k]
 
 
-class _Again(Learned):
+class _Again(Sparse):
     """The items of the past, the latest first."""
 
-    def scores(self, asked: Asked) -> Scores:
-        scores = np.zeros(self.known.n_items)
+    def scored(self, asked: Asked) -> tuple[Ints, Scores]:
         items, later = latest_times(asked.items, asked.times_us)
-        scores[items] = 1.0 / (1.0 + later)
-        return scores
+        return items, np.asarray(1.0 / (1.0 + later), dtype=np.float64)
 
 
-class _Frequency(Learned):
+class _Frequency(Sparse):
     """The items of the past of the kind asked for, those of the most different times first."""
 
     def __init__(self, known: Coded, latest_first: bool) -> None:
         super().__init__(known)
         self._latest_first = latest_first
 
-    def scores(self, asked: Asked) -> Scores:
+    def scored(self, asked: Asked) -> tuple[Ints, Scores]:
         items, times = asked.items[asked.is_target], asked.times_us[asked.is_target]
-        scores = np.zeros(self.known.n_items)
-        if len(items):
-            times_of_items = np.unique(np.stack([items, times]), axis=1)[0]
-            scores += np.bincount(times_of_items, minlength=self.known.n_items)
-            if self._latest_first:
-                different, later = latest_times(items, times)
-                scores[different] += 0.5 / (1.0 + later)
-        return scores
+        different, later = latest_times(items, times)
+        if not len(items):
+            return different, np.empty(0)
+        counts = np.unique(np.unique(np.stack([items, times]), axis=1)[0], return_counts=True)[1]
+        return different, counts + (0.5 / (1.0 + later) if self._latest_first else 0.0)
 
 
 class Random(Baseline):

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from recommender.evaluation.baselines.base import Baseline, Learned, Scores
-from recommender.evaluation.coded import Asked, Coded, Ints, gather, latest_times
+from recommender.evaluation.baselines.base import Baseline, Learned, Scores, Sparse
+from recommender.evaluation.coded import Asked, Coded, Ints, added, gather, latest_times
 from recommender.evaluation.contest import Parameters
 
 _POSITIONS = 10
 """Of the linear weights: the tenth item before the last one and all before it count nothing."""
 
 
-class _Neighbours(Learned):
+class _Neighbours(Sparse):
     def __init__(self, known: Coded, parameters: Parameters) -> None:
         super().__init__(known)
         self._sample: int = parameters["m"]
@@ -35,9 +35,9 @@ class _Neighbours(Learned):
         rows_of_item = np.maximum(np.diff(self._row_starts), 1)
         self._rarity = np.log(max(2, known.n_rows) / rows_of_item) if parameters["idf"] else np.ones(known.n_items)
 
-    def scores(self, asked: Asked) -> Scores:
+    def scored(self, asked: Asked) -> tuple[Ints, Scores]:
         if not len(asked.items):
-            return np.zeros(self.known.n_items)
+            return asked.items, np.empty(0)
         items, later = latest_times(asked.items, asked.times_us)
         weights = self._weights(later)
         kept = weights > 0
@@ -53,9 +53,8 @@ class _Neighbours(Learned):
         nearest = recent[np.argsort(-similarity[recent], kind="stable")[: self._k]]
         places, lengths = gather(self._item_starts, candidates[nearest])
         votes = np.repeat(similarity[nearest] * latest_weight[nearest], lengths)
-        found = self._items[places]
-        scores = np.bincount(found, weights=votes, minlength=self.known.n_items)
-        return np.asarray(scores * self._rarity, dtype=np.float64)
+        found, scores = added(self._items[places], votes, self.known.n_items)
+        return found, scores * self._rarity[found]
 
     def _weights(self, later: Ints) -> Scores:
         if self._weighting == "linear":
