@@ -44,6 +44,7 @@ class Installation:
         self.rejects_dir = self.data_dir / "rejects"
         self.logs_dir = self.data_dir / "logs"
         self.registry_path = self.data_dir / "registry.db"
+        self.learning_path = self.data_dir / "learning.json"
         self.event_log_path = self.data_dir / "event_log.json"
         self._run_path = self.data_dir / "run.json"
 

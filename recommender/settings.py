@@ -69,6 +69,21 @@ class Settings(BaseSettings):
         default=400, ge=1, description="days without an event after which a known shopper is forgotten [count]"
     )
     snapshot_seconds: int = Field(default=1, ge=1, description="how often the dataflow saves its progress [s]")
+    learn: bool = Field(default=True, description="whether `up` starts the learner, which goes on from a full training")
+    learn_rate: float = Field(default=0.1, gt=0, le=1, description="learning rate of online updates")
+    learn_batch_seconds: float = Field(default=5.0, gt=0, description="how long examples wait to be learned from [s]")
+    learn_batch_events: int = Field(default=2_000, ge=1, description="examples that are not waited beyond [count]")
+    learn_publish_seconds: float = Field(
+        default=30.0, gt=0, description="from one online version to the next, if there is anything new [s]"
+    )
+    learn_cpu_ratio: float = Field(default=0.25, gt=0, le=1, description="share of a processor that learning may take")
+    learn_behind_seconds: float = Field(
+        default=60.0, gt=0, description="how far the learner may be behind before it leaves shoppers out [s]"
+    )
+    learn_shoppers: int = Field(default=50_000, ge=100, description="shoppers that the learner remembers [count]")
+    learn_metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="port of the learner's Prometheus metrics; 0 for none"
+    )
     until_drained: bool = Field(default=False, description="the dataflow ends once it has read the whole event log")
     max_batch_events: int = Field(default=1_000, ge=1, description="events in one POST [count]")
     max_body_bytes: int = Field(default=1_048_576, ge=1, description="size of one request body [bytes]")

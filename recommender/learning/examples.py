@@ -91,7 +91,7 @@ class ExampleMaker:
         if len(self._moments) > _MOMENTS:
             del self._moments[next(iter(self._moments))]
         example = Example(moment.state, event.item_id, TARGET_WEIGHTS[event.kind], moment.known)
-        return Observed(example, digest(event.user_id or event.session_id), event.time_us)
+        return Observed(example, shopper_number(event), event.time_us)
 
     def tell(self, knowledge: ItemKnowledge) -> None:
         """Tell another model from now on, and of all items what they are described by."""
@@ -135,6 +135,11 @@ class ExampleMaker:
         else:
             description = describe_item(item_id, row.category, row.brand, row.price_cents, row.title, row.tags)
         self._knowledge.describe(item_id, description, row is not None and row.listed_at_ms > 0)
+
+
+def shopper_number(event: Interaction) -> int:
+    """Return the number of the shopper of an event: of a known one the same in all sessions."""
+    return digest(event.user_id or event.session_id)
 
 
 def _known(shopper: Shopper) -> list[str]:

@@ -1,0 +1,362 @@
+"""The learner on a real event log and a real registry: publishes, resumes, falls back, follows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+import numpy as np
+import orjson
+import pytest
+
+from recommender.eventlog import CATALOGUE, SHOPPER, EventLog, LogRecord, open_event_log
+from recommender.events import utc_from_us
+from recommender.features.interaction import Interaction
+from recommender.installation import Installation
+from recommender.learning.learner import LEAST_RATE_RATIO, Learner
+from recommender.learning.record import read_record
+from recommender.model.artifact import Model, read_content, read_gradients
+from recommender.model.registry import ModelRegistry
+from recommender.settings import Settings
+from tests.learning import START_US, blank_model, visits
+
+
+class Clock:
+    """A time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Shop:
+    """An installation's log and registry, and learners that come and go."""
+
+    def __init__(self, settings: Settings, log: EventLog) -> None:
+        self.settings = settings
+        self.log = log
+        self.registry = ModelRegistry(Installation(settings.data_dir).models_dir)
+        self.clock = Clock()
+
+    def train(self, model: Model | None = None, **manifest: object) -> str:
+        """Put a full version into service."""
+        model = model or blank_model()
+        for name, value in manifest.items():
+            setattr(model.manifest, name, value)
+        version = self.registry.save(model)
+        self.registry.activate(version)
+        return version
+
+    def send(self, events: Iterable[Interaction]) -> int:
+        records = [record(event) for event in events]
+        self.log.append(records)
+        return len(records)
+
+    def learner(self, **changed: object) -> Learner:
+        """A new process, as it were."""
+        settings = self.settings.model_copy(update={"learn_cpu_ratio": 1.0, **changed})
+        return Learner(settings, self.log, rest=lambda _seconds: None, now=self.clock)
+
+    def read_all(self, learner: Learner) -> None:
+        while learner.step() == 0.0:
+            self.clock.seconds += 0.6
+
+    @property
+    def current(self) -> str:
+        version = self.registry.current_version()
+        assert version is not None
+        return version
+
+
+def record(event: Interaction) -> LogRecord:
+    fields = {
+        "kind": event.kind,
+        "event_id": event.event_id,
+        "event_time": utc_from_us(event.time_us).isoformat(),
+        "session_id": event.session_id,
+        "item_id": event.item_id,
+    }
+    if event.user_id:
+        fields["user_id"] = event.user_id
+    return LogRecord(SHOPPER, event.user_id or event.session_id, orjson.dumps(fields))
+
+
+@pytest.fixture
+def shop(settings: Settings) -> Iterator[Shop]:
+    log = open_event_log(settings)
+    yield Shop(settings, log)
+    log.close()
+
+
+def test_without_a_version_it_waits_and_with_one_that_cannot_be_learned_on_too(shop: Shop) -> None:
+    learner = shop.learner()
+    assert learner.step() > 0
+    bare = blank_model()
+    bare.gradients = None
+    shop.train(bare)
+    shop.clock.seconds += 1
+    shop.send(visits(10))
+    assert learner.step() > 0
+    assert learner.publish() is None
+    found = read_record(Installation(shop.settings.data_dir).learning_path)
+    assert found is not None
+    assert found.phase == "waiting"
+
+
+def test_what_was_learned_is_published_with_its_parent_positions_and_figures(shop: Shop) -> None:
+    parent = shop.train()
+    learner = shop.learner()
+    sent = shop.send(visits(100, known=True))
+    shop.read_all(learner)
+    version = learner.publish()
+    assert version == shop.current
+    assert version != parent
+    model = shop.registry.load(version)
+    manifest = model.manifest
+    assert (manifest.kind, manifest.parent, manifest.examples) == ("online", parent, 100 + sent)
+    assert set(manifest.log_position) == {partition.name for partition in shop.log.partitions()}
+    assert set(manifest.metrics) == set(manifest.baselines["parent"]) == {"hit_rate@20", "mrr@20"}
+    assert "user=u1-0" in model.shopper_features
+    assert manifest.data_to == utc_from_us(START_US + 99 * 60_000_000 + 20_000_000).isoformat()
+    assert shop.log.lag("learner") == 0
+    assert learner.publish() is None, "there is nothing new"
+    assert shop.registry.history()[-1].reason == "learned online"
+
+
+def test_it_publishes_by_the_clock_and_keeps_three_online_versions(shop: Shop) -> None:
+    parent = shop.train()
+    learner = shop.learner()
+    learner.step()
+    published = []
+    for seed in range(6):
+        shop.send(visits(5, seed=seed))
+        shop.clock.seconds += 31
+        learner.step()
+        published.append(shop.current)
+    assert len(set(published)) == 6
+    assert shop.registry.versions() == [parent, *published[-3:]]
+
+
+def test_a_killed_learner_goes_on_where_its_version_stands_and_learns_nothing_twice(shop: Shop) -> None:
+    shop.train()
+    events = list(visits(120, known=True))
+    first = shop.learner()
+    sent = shop.send(events[:300])
+    shop.read_all(first)
+    version = first.publish()
+    assert version is not None
+    shop.send(events[300:400])
+    shop.read_all(first)  # and is killed: what it has learned since is lost with it
+    second = shop.learner()
+    shop.send(events[400:])
+    shop.read_all(second)
+    assert sent == 300
+    assert shop.registry.manifest(second.publish() or "").examples == 100 + len(events)
+    assert second.record.tested == len(events) - 300, "what the version holds is not even tested again"
+
+
+def test_the_states_of_before_the_position_are_known_after_a_restart(shop: Shop) -> None:
+    shop.train()
+    first = shop.learner()
+    shop.send([view("e1", "item1", START_US), view("e2", "item2", START_US + 1)])
+    shop.read_all(first)
+    assert first.publish()
+    shop.send([view("e3", "item3", START_US + 2), view("e1", "item1", START_US)])
+    second = shop.learner()
+    second.step()
+    assert second._run is not None
+    (observed,) = second._run.waiting
+    assert observed.example.item_id == "item3"
+    assert {"recent=item1", "recent=item2"} <= set(observed.example.state)
+
+
+def view(event_id: str, item_id: str, time_us: int) -> Interaction:
+    return Interaction(event_id, "view", time_us, "s", item_id=item_id)
+
+
+def test_a_full_version_without_a_position_is_gone_on_from_by_the_time_of_its_data(shop: Shop) -> None:
+    shop.train(data_to=utc_from_us(START_US + 10).isoformat())
+    shop.send([view("e1", "item1", START_US), view("e2", "item2", START_US + 10), view("e3", "item3", START_US + 11)])
+    learner = shop.learner()
+    learner.step()
+    assert learner._run is not None
+    (observed,) = learner._run.waiting
+    assert observed.example.item_id == "item3"
+    assert "recent=item2" in observed.example.state
+
+
+def test_a_new_full_version_supersedes_what_was_learned(shop: Shop) -> None:
+    shop.train()
+    learner = shop.learner()
+    shop.send(visits(50))
+    shop.read_all(learner)
+    assert learner.publish()
+    newer = blank_model(items=70)
+    positions = shop.registry.manifest(shop.current).log_position
+    second = shop.train(newer, log_position=positions)
+    shop.clock.seconds += 1
+    assert learner.step() > 0
+    shop.send(visits(10, seed=2))
+    shop.read_all(learner)
+    version = learner.publish()
+    assert version is not None
+    manifest = shop.registry.manifest(version)
+    assert (manifest.parent, manifest.examples) == (second, 100 + 50)
+    assert shop.registry.load(version).item_ids == newer.item_ids
+
+
+def test_a_version_of_somebody_else_that_came_meanwhile_is_not_replaced(shop: Shop) -> None:
+    shop.train()
+    learner = shop.learner()
+    shop.send(visits(20))
+    shop.read_all(learner)
+    other = shop.train()  # and the learner has not looked yet
+    assert learner.publish() is None
+    assert shop.current == other
+
+
+def test_what_was_rolled_back_is_not_learned_again(shop: Shop) -> None:
+    parent = shop.train()
+    learner = shop.learner()
+    for seed in (1, 2):
+        shop.send(visits(20, seed=seed))
+        shop.read_all(learner)
+        assert learner.publish()
+    shop.registry.activate(parent)
+    shop.clock.seconds += 1
+    shop.read_all(learner)
+    assert learner.publish() is None
+    assert shop.current == parent
+    sent = shop.send(visits(4, seed=3))
+    shop.read_all(learner)
+    assert shop.registry.manifest(learner.publish() or "").examples == 100 + sent
+
+
+def poison(learner: Learner, batch_of: Callable[[int], list[Interaction]], shop: Shop, most: int) -> int:
+    """Send batches and teach the learner their opposite in between, until it falls back; return how many it took."""
+    before = learner.record.fallbacks
+    draw = random.Random(1)
+    for number in range(most):
+        shop.send(batch_of(number))
+        shop.read_all(learner)
+        shop.clock.seconds += 10
+        learner.step()
+        if learner.record.fallbacks > before or learner._run is None:
+            return number + 1
+        growing = learner._run.learning.growing
+        rows = np.arange(len(growing.shoppers))
+        parts = growing.shoppers.gather(rows)
+        order = list(range(len(rows)))
+        draw.shuffle(order)
+        growing.shoppers.scatter(rows, [parts[0][order], *parts[1:]])
+    return most + 1
+
+
+def more_visits(seed: int, number: int) -> list[Interaction]:
+    return list(visits(40, seed=seed + number))
+
+
+def trained_parent(shop: Shop) -> str:
+    """A parent that knows the shop: what an honest learner has made, put into service as a full version."""
+    shop.train()
+    learner = shop.learner(learn_batch_events=200)
+    shop.send(visits(600, seed=100))
+    shop.read_all(learner)
+    version = learner.publish()
+    assert version is not None
+    model = shop.registry.load(version)
+    learned = shop.registry.folder(version)
+    model.gradients, model.content = read_gradients(learned), read_content(learned)
+    return shop.train(model, kind="full", parent="", metrics={}, baselines={})
+
+
+def test_when_it_gets_worse_it_falls_back_by_itself_and_learns_on_more_slowly(shop: Shop) -> None:
+    parent = trained_parent(shop)
+    learner = shop.learner()
+    learner.step()
+    shop.send(visits(20, seed=7))
+    shop.read_all(learner)
+    bad = learner.publish()
+    assert shop.current == bad
+    took = poison(learner, partial(more_visits, 200), shop, most=20)
+    assert took <= 10
+    assert shop.current == parent
+    assert shop.registry.history()[-1].reason == "learning fell back: worse"
+    record = read_record(Installation(shop.settings.data_dir).learning_path)
+    assert record is not None
+    assert (record.phase, record.rate_ratio, record.fallbacks, record.version) == ("learning", 0.5, 1, parent)
+    assert learner._run is not None
+    assert learner._run.learning.parameters.learning_rate == pytest.approx(0.05)
+    # And after a kill it does not learn the poison again, nor forget that it has to go slowly.
+    again = shop.learner()
+    again.step()
+    assert again._run is not None
+    assert not again._run.waiting
+    assert again._run.learning.parameters.learning_rate == pytest.approx(0.05)
+    sent = shop.send(visits(3, seed=900))
+    shop.read_all(again)
+    assert shop.registry.manifest(again.publish() or "").parent == parent
+    assert again.record.examples == sent
+
+
+def test_after_too_many_fallbacks_it_stops_until_the_next_full_version(shop: Shop) -> None:
+    parent = trained_parent(shop)
+    learner = shop.learner()
+    learner.step()
+    for seed in range(1_000, 7_000, 1_000):
+        assert learner.record.rate_ratio >= LEAST_RATE_RATIO
+        poison(learner, partial(more_visits, seed), shop, most=20)
+    assert learner.record.phase == "stopped"
+    assert shop.current == parent
+    restarted = shop.learner()
+    assert restarted.step() > 0
+    assert restarted.record.phase == "stopped"
+    shop.train(blank_model())
+    shop.clock.seconds += 1
+    learner.step()
+    assert (learner.record.phase, learner.record.rate_ratio) == ("learning", 1.0)
+
+
+def test_numbers_that_are_not_finite_are_never_published(shop: Shop) -> None:
+    parent = shop.train()
+    learner = shop.learner()
+    shop.send(visits(5))
+    shop.read_all(learner)
+    assert learner._run is not None
+    learner._run.learning.growing.items.embeddings[3] = np.nan
+    assert learner.publish() is None
+    assert shop.current == parent
+    assert learner.record.fallbacks == 1
+    assert learner._run is not None
+    assert np.isfinite(learner._run.learning.growing.items.embeddings).all()
+    shop.send(visits(5, seed=2))
+    shop.read_all(learner)
+    assert learner.publish() == shop.current
+
+
+def test_a_learner_that_is_behind_leaves_out_some_shoppers_with_all_their_events(shop: Shop) -> None:
+    shop.train()
+    learner = shop.learner(learn_behind_seconds=1e-6)
+    learner.step()
+    shop.send(visits(1_200, known=True))
+    while learner.step() == 0.0:
+        shop.clock.seconds += 6
+    assert learner.record.skipped_events > 500
+    assert learner.record.examples > 100
+    assert learner.record.skipped_events + learner.record.examples <= 6_000
+
+
+def test_what_cannot_be_read_is_passed_over_and_a_new_item_is_learned(shop: Shop) -> None:
+    shop.train()
+    learner = shop.learner()
+    upsert = {"kind": "item_upsert", "event_id": "u", "event_time": "2023-11-14T22:13:20Z", "item_id": "lamp"}
+    shop.log.append([LogRecord(CATALOGUE, "lamp", orjson.dumps(upsert | {"brand": "Lux"}))])
+    shop.log.append([LogRecord(SHOPPER, "s", b"{")])
+    shop.send([view(f"e{number}", "lamp", START_US + number * 1_900_000_000) for number in range(20)])
+    shop.read_all(learner)
+    model = shop.registry.load(learner.publish() or "")
+    assert model.item_ids[-1] == "lamp"
+    assert {"item=lamp", "brand=Lux"} <= set(model.item_features)
