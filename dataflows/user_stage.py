@@ -46,8 +46,8 @@ class UserStage:
         """
         made = Effects()
         rows = made.rows
-        looked: dict[str, UserItemsState] = {}
-        bought: dict[str, UserPurchasesState] = {}
+        looked: dict[str, tuple[UserState, UserItemsState]] = {}
+        bought: dict[str, tuple[UserState, UserPurchasesState]] = {}
         for events in inputs:
             for event in events:
                 user_id, kind = event.user_id, event.kind
@@ -57,17 +57,17 @@ class UserStage:
                 if kind not in INTEREST:
                     continue
                 if user_id not in looked:
-                    looked[user_id] = _items(state.items) if state.items else UserItemsState()
-                user_items.fold(looked[user_id], event)
+                    looked[user_id] = state, _items(state.items) if state.items else UserItemsState()
+                user_items.fold(looked[user_id][1], event)
                 if kind != "purchase":
                     continue
                 if user_id not in bought:
-                    bought[user_id] = _purchases(state.purchases) if state.purchases else UserPurchasesState()
-                user_purchases.fold(bought[user_id], event)
-        for user_id, items in looked.items():
-            states.touch(user_id).items = _encode(items)
+                    bought[user_id] = state, _purchases(state.purchases) if state.purchases else UserPurchasesState()
+                user_purchases.fold(bought[user_id][1], event)
+        for user_id, (state, items) in looked.items():
+            state.items = _encode(items)
             rows.append(user_items.row(user_id, items))
-        for user_id, purchases in bought.items():
-            states.touch(user_id).purchases = _encode(purchases)
+        for user_id, (state, purchases) in bought.items():
+            state.purchases = _encode(purchases)
             rows.append(user_purchases.row(user_id, purchases))
         return made

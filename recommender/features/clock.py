@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class EntityClock(msgspec.Struct, array_like=True):
+class EntityClock(msgspec.Struct, array_like=True, gc=False):
     """Runs on event time, and moves on with every event, also with one that is older than the latest."""
 
     latest_us: int = 0

@@ -19,7 +19,7 @@ NOTHING = 1e-9
 """What is left of a sum whose parts were all taken back may differ from 0 by rounding."""
 
 
-class DecayedSum(msgspec.Struct, array_like=True):
+class DecayedSum(msgspec.Struct, array_like=True, gc=False):
     """One decayed sum. All calls must give the same half-life."""
 
     landmark_us: int = 0
@@ -43,7 +43,7 @@ class DecayedSum(msgspec.Struct, array_like=True):
         return self.scaled * factor(self.landmark_us, now_us, half_life_us)
 
 
-class DecayedSums(msgspec.Struct, array_like=True):
+class DecayedSums(msgspec.Struct, array_like=True, gc=False):
     """Decayed sums by key. All calls must give the same half-life."""
 
     landmark_us: int = 0

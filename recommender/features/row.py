@@ -47,7 +47,7 @@ class Column(msgspec.Struct, frozen=True):
     maximum: float | None = None
 
 
-class FeatureRow(msgspec.Struct):
+class FeatureRow(msgspec.Struct, gc=False):
     """Base of the row classes. A column never is null: what is unknown has the value its description names.
 
     A subclass sets ``view``, ``entity`` and ``ttl``; its first field is the entity's id, its second
