@@ -42,10 +42,12 @@ class Candidates(NamedTuple):
 
 
 def by_model(table: ItemTable, vector: Floats, among: Rows | None = None) -> Candidates:
-    """Return the available items that the model scores highest: exact, over all items or ``among`` some."""
+    """Return the available items that the model scores highest, over all items or, always exactly, ``among`` some."""
     vectors = table.vectors
     if vectors is None:
         return nothing("model")
+    if among is None:
+        return _above_the_last("model", *vectors.top(vector, table.available, MODEL_CANDIDATES))
     size = len(table.ids)
     return _top("model", vectors.scores(vector, size), table.available & vectors.known(size), among)
 
@@ -171,8 +173,12 @@ def _top(source: str, scores: Floats, eligible: npt.NDArray[np.bool_], among: Ro
     rows = np.flatnonzero(eligible) if among is None else among[eligible[among]]
     chosen = scores[rows]
     places = best(chosen, MODEL_CANDIDATES)
-    found = chosen[places].astype(np.float64)
-    return Candidates(source, rows[places], found - found.min(initial=np.inf) + 1e-6 if len(found) else found)
+    return _above_the_last(source, rows[places], chosen[places])
+
+
+def _above_the_last(source: str, rows: Rows, scores: Floats) -> Candidates:
+    found = scores.astype(np.float64)
+    return Candidates(source, rows, found - found.min(initial=np.inf) + 1e-6 if len(found) else found)
 
 
 def _from_rows(source: str, found: Mapping[int, float]) -> Candidates:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from recommender.events import category_levels
 from recommender.features import ItemActivity, ItemCatalogue
 from recommender.features.item_activity import POPULARITY_HALF_LIFE_US, TREND_HALF_LIFE_US
+from recommender.serving.best import best as best
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.ports import Rows, Scores
 from recommender.serving.text_index import TextIndex
@@ -272,15 +273,6 @@ class ItemTable:
             return NO_NEIGHBOURS
         rows = np.fromiter(map(self._place, item_ids), np.intp, len(item_ids))
         return Neighbours(rows, np.array(scores, np.float32), sum(scores), feature_time_us)
-
-
-def best(scores: npt.NDArray[np.floating], most: int) -> Rows:
-    """Return the places of the ``most`` highest scores, the highest first, equal ones by place."""
-    if len(scores) > most:
-        edge = np.partition(scores, len(scores) - most)[len(scores) - most]
-        places = np.flatnonzero(scores >= edge)
-        return places[np.argsort(-scores[places], kind="stable")][:most]
-    return np.argsort(-scores, kind="stable")
 
 
 def _content(catalogue: ItemCatalogue) -> tuple[object, ...]:

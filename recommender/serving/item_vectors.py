@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from recommender.features import ItemCatalogue
 from recommender.model.description import describe_item
+from recommender.serving.best import best
+from recommender.serving.item_index import ItemIndex
 from recommender.serving.numbering import Numbering
 from recommender.serving.ports import Floats, Rows, ServableModel
+from recommender.serving.row_index import RowIndex
 
 _CHUNK = 2_048
 """Rows set at once, within a fraction of a millisecond."""
@@ -36,6 +39,7 @@ class ItemVectors:
         self._norms = np.ones(0, np.float32)
         self._known = np.zeros(0, bool)
         self.rows = 0
+        self.nearby = RowIndex()
 
     def put_all(self, ids: Sequence[str], catalogue: Sequence[ItemCatalogue | None]) -> None:
         """Set the rows from 0 on. Made for a thread beside the event loop; the lists may grow meanwhile."""
@@ -80,6 +84,7 @@ class ItemVectors:
         self._biases[row] = bias
         self._norms[row] = float(np.linalg.norm(vector)) or 1.0
         self._known[row] = known
+        self.nearby.note(row)
 
     def _put_trained(self, rows: Rows, numbers: npt.NDArray[np.int64]) -> None:
         if len(rows) == 0:
@@ -104,6 +109,47 @@ class ItemVectors:
         found: Floats = self._matrix[:rows] @ vector
         found += self._biases[:rows]
         return found
+
+    def top(self, vector: Floats, eligible: npt.NDArray[np.bool_], most: int) -> tuple[Rows, Floats]:
+        """Return the ``most`` eligible rows of highest score for a shopper's vector, the highest first, and the scores.
+
+        Where there is an index, nearly all of these are found by it; scores are always those of now.
+
+        Args:
+            vector: np.float32 array of shape [embedding_size].
+            eligible: a flag for each row from 0 on; only rows that the model can score count.
+            most: how many at most.
+        """
+        eligible = eligible & self.known(len(eligible))
+        rows = self.nearby.propose(vector, eligible, most)
+        if rows is None:
+            rows = np.flatnonzero(eligible)
+            scores = self.scores(vector, len(eligible))[rows]
+        else:
+            scores = self._matrix[rows] @ vector + self._biases[rows]
+        places = best(scores, most)
+        return rows[places], scores[places]
+
+    def begin_index(self) -> Callable[[Callable[[], bool]], Callable[[], None] | None]:
+        """Return what makes an index of the rows as they are, for a thread beside the event loop.
+
+        It takes what tells whether it is cancelled, and returns what puts the index into service, for the loop again;
+        None where it was cancelled. Rows that change meanwhile are looked at beside the index.
+        """
+        matrix, biases, rows = self._matrix, self._biases, np.flatnonzero(self._known[: self.rows])
+        changes = self.nearby.changes
+
+        def build(is_cancelled: Callable[[], bool]) -> Callable[[], None] | None:
+            index = ItemIndex(matrix.shape[1])
+            if not index.build(rows, matrix, biases, is_cancelled=is_cancelled):
+                return None
+            return lambda: self.nearby.take(index, changes)
+
+        return build
+
+    def take_index_of(self, other: ItemVectors) -> None:
+        """Use the index that other vectors of the same rows have, if these are like those that it was made of."""
+        self.nearby.take_over(other.nearby, self._matrix)
 
     def scores_of(self, vector: Floats, rows: Rows) -> Floats:
         """Return the model's score of some rows for a shopper's vector; NaN for those that it cannot score."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
+from recommender.serving.indexing import Indexing
 from recommender.serving.item_table import ItemTable
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.ports import ServableModel
@@ -59,6 +60,7 @@ class ModelWatcher:
         self._models = models
         self._observe_swap = observe_swap
         self._woken = asyncio.Event()
+        self._indexing = Indexing(table)
         self.refusal: Refusal | None = None
         """What the registry points to now, if that is refused."""
         self.failures = 0
@@ -72,11 +74,15 @@ class ModelWatcher:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            self._woken.clear()
-            await self.look()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
+        try:
+            while True:
+                self._woken.clear()
+                await self.look()
+                self._indexing.look()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
+        finally:
+            await self._indexing.close()
 
     def wake(self) -> None:
         """Have it look at once: something has been activated."""
@@ -125,4 +131,7 @@ class ModelWatcher:
     def _prepare(self, version: str) -> ItemVectors:
         vectors = ItemVectors(self._models.load(version))
         vectors.put_all(self._table.ids, self._table.catalogue)
+        before = self._table.vectors
+        if before is not None:
+            vectors.take_index_of(before)
         return vectors
