@@ -19,7 +19,7 @@ from recommender.embedded_redis import EmbeddedRedis, answers
 from recommender.installation import Installation, write_atomically
 from recommender.settings import Settings
 
-REDIS, APPLY, DATAFLOW, API = "redis", "features", "dataflow", "api"
+REDIS, APPLY, DATAFLOW, API, LEARNER = "redis", "features", "dataflow", "api", "learner"
 _DECLARING = ("recommender.features", "recommender.history", "recommender.store", "feature_repo")
 _JUST_NOW_S = 0.5
 _APPLY = "from recommender.settings import Settings; from recommender.store.repository import apply; apply(Settings())"
@@ -57,7 +57,7 @@ def redis_process(server: EmbeddedRedis, port: int, redis_url: str) -> ProcessSp
 
 
 def service_processes(settings: Settings, redis_url: str, *, embedded: bool) -> list[ProcessSpec]:
-    """Return what runs on Redis: the feature registry's update where one is due, the dataflow and the API."""
+    """Return what runs on Redis: the feature registry's update where it is due, the dataflow, the API, the learner."""
     installation = Installation(settings.data_dir)
     env = environment(settings, redis_url)
     after = (REDIS,) if embedded else ()
@@ -68,6 +68,7 @@ def service_processes(settings: Settings, redis_url: str, *, embedded: bool) -> 
         after = (*after, APPLY)
     flow = python("-m", "dataflows.cluster", "-r", str(installation.recovery_dir))
     flow += ["-s", str(settings.snapshot_seconds), "-w", str(settings.workers)]
+    learner = ProcessSpec(LEARNER, python("-m", "recommender.learning"), env, (*after, API), vital=False)
     return [
         *specs,
         ProcessSpec(
@@ -75,6 +76,7 @@ def service_processes(settings: Settings, redis_url: str, *, embedded: bool) -> 
         ),
         # It is ready once it holds all items, of which a shop can have many.
         ProcessSpec(API, python("-m", "api"), env, after, ready=ready_check(settings), ready_limit_s=900.0),
+        *([learner] if settings.learn else []),
     ]
 
 

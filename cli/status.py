@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import psutil
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from recommender.deadletters import RedisDeadLetters
 from recommender.eventlog import LogUnavailable, open_event_log
 from recommender.history import SCHEMAS, part_files
 from recommender.installation import Installation, RunRecord
+from recommender.learning.record import read_record
 from recommender.model.registry import ModelRegistry
 from recommender.settings import Settings
 
@@ -50,6 +52,7 @@ def read_status(settings: Settings) -> dict[str, Any]:
         "dead_letters": letters,
         "unknown": unknown,
         "model": ModelRegistry(installation.models_dir).current_version(),
+        "learning": _learning(installation),
         "history": _history(installation),
     }
 
@@ -83,6 +86,16 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
+def _learning(installation: Installation) -> dict[str, Any] | None:
+    """Return what the learner has written down last, without its positions; None where it has never run."""
+    record = read_record(installation.learning_path)
+    if record is None:
+        return None
+    told: dict[str, Any] = msgspec.to_builtins(record)
+    del told["log_position"]
+    return told
+
+
 def _history(installation: Installation) -> dict[str, int]:
     """Return the rows of each table, by the part-files' footers alone."""
     if not installation.history_dir.exists():
@@ -106,6 +119,17 @@ def _show(status: dict[str, Any]) -> None:
         value = status[name]
         table.add_row(label, status["unknown"] if value is None else f"{value:,}")
     table.add_row("model", status["model"] or "none yet")
+    if status["learning"]:
+        table.add_row("learning", _learning_words(status["learning"]))
     for name, rows in status["history"].items():
         table.add_row(f"history of {name}", f"{rows:,} rows")
     Console(width=None if os.isatty(1) else 100).print(table)
+
+
+def _learning_words(learning: dict[str, Any]) -> str:
+    phase = {"waiting": "waits for a full training", "stopped": "stopped until the next full training"}
+    words = phase.get(learning["phase"], f"{learning['examples']:,} examples since {learning['parent']}")
+    return (
+        f"{words}; hit rate @20 {learning['hit_rate']:.3f}, without it {learning['parent_hit_rate']:.3f}; "
+        f"fallbacks {learning['fallbacks']}, as of {learning['updated_at']}"
+    )

@@ -23,6 +23,8 @@ class Observed(NamedTuple):
     example: Example
     shopper: int
     """A number of the shopper's."""
+    session: int
+    """A number of the session's."""
     time_us: int
 
 
@@ -91,7 +93,7 @@ class ExampleMaker:
         if len(self._moments) > _MOMENTS:
             del self._moments[next(iter(self._moments))]
         example = Example(moment.state, event.item_id, TARGET_WEIGHTS[event.kind], moment.known)
-        return Observed(example, shopper_number(event), event.time_us)
+        return Observed(example, shopper_number(event), digest(event.session_id), event.time_us)
 
     def tell(self, knowledge: ItemKnowledge) -> None:
         """Tell another model from now on, and of all items what they are described by."""

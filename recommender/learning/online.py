@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recommender.learning.embeddings import Floats, GrowingEmbeddings
+from recommender.learning.embeddings import Floats, GrowingEmbeddings, Rows
 from recommender.learning.examples import Observed
 from recommender.learning.growing import Example, FitParameters, GrowingModel
 from recommender.learning.progressive import Progressive
+from recommender.learning.visits import RecentVisits
 from recommender.model.artifact import Gradients, Model
 from recommender.model.description import Description
 from recommender.model.evaluation import Ranks, ranks_by_vectors
@@ -78,6 +79,7 @@ class OnlineModel:
             seed,
         )
         self.growing.content.put_all(start.item_ids, start.content)
+        self._visits = RecentVisits()
 
     def describe(self, item_id: str, description: Description, whole: bool) -> None:
         """Take what an item is described by, perhaps anew.
@@ -109,6 +111,10 @@ class OnlineModel:
         tested = self._test(batch)
         examples = self.growing.fit([observed.example for observed in batch], self.parameters)
         self.examples += examples
+        for observed in batch:
+            item = self.growing.content.find(observed.example.item_id)
+            if item >= 0:
+                self._visits.add(observed.session, item, observed.time_us)
         return Learned(examples, tested)
 
     def ranks(self, examples: Sequence[Example]) -> tuple[Ranks, Ranks]:
@@ -116,22 +122,18 @@ class OnlineModel:
         growing = self.growing
         states, (vectors, biases) = growing.states(examples), growing.item_vectors()
         targets = np.array([growing.content.find(example.item_id) for example in examples], np.int32)
-        own = _ranks(states @ growing.shoppers.embeddings, vectors, biases, targets, growing.scored())
+        own = _ranks(states @ growing.shoppers.embeddings, vectors, biases, targets, self._scored())
         return own, self._parent.ranks(growing, states, targets)
 
     def model(self) -> Model:
         """Return what has been learned so far as a model to be served: its items begin with those of the start."""
         growing, start = self.growing, self._start
         vectors, biases = growing.item_vectors()
-        scored = growing.scored()
-        scored[: len(start.item_ids)] = True  # parts know them by their number
-        items = np.flatnonzero(scored)
+        items = np.flatnonzero(self._scored())
         shopper_features, shopper_rows = growing.shoppers.trained()
         item_features, item_rows = growing.items.trained()
         shoppers = growing.shoppers.gather(shopper_rows)
         embeddings, gradients, feature_biases, bias_gradients = growing.items.gather(item_rows)
-        places = np.full(len(growing.items), -1)
-        places[item_rows] = np.arange(len(item_rows))
         return Model(
             item_ids=[growing.content.item_ids[item] for item in items.tolist()],
             item_vectors=vectors[items],
@@ -142,10 +144,16 @@ class OnlineModel:
             item_embeddings=embeddings,
             item_feature_biases=feature_biases,
             manifest=start.manifest,
-            parts=start.parts,
+            parts=self._visits.added_to(start.parts, _places(items, len(growing.content)), len(items)),
             gradients=Gradients(shoppers[1], gradients, bias_gradients),
-            content=_links(growing.content.matrix(items, len(growing.items)), places),
+            content=_links(growing.content.matrix(items, len(growing.items)), _places(item_rows, len(growing.items))),
         )
+
+    def _scored(self) -> npt.NDArray[np.bool_]:
+        """Tell which items are served: those with a trained feature, and those of the start, which parts know."""
+        scored = self.growing.scored()
+        scored[: len(self._start.item_ids)] = True
+        return scored
 
     def _test(self, batch: Sequence[Observed]) -> int:
         tested = batch
@@ -194,7 +202,14 @@ def _ranks(
     return found
 
 
-def _links(content: Any, places: npt.NDArray[np.int64]) -> Links:
+def _places(numbers: Rows, count: int) -> Rows:
+    """Return the place of each of ``count`` numbers among the chosen ones, -1 for those not chosen."""
+    places = np.full(count, -1)
+    places[numbers] = np.arange(len(numbers))
+    return places
+
+
+def _links(content: Any, places: Rows) -> Links:
     """Return the content with the features numbered anew, without those that have no place."""
     columns = places[content.indices]
     kept = columns >= 0

@@ -96,15 +96,16 @@ def online_version(
         items=len(model.item_ids),
         features=len(model.shopper_features) + len(model.item_features),
         seconds=round(seconds, 1),
-        metrics=_figures(own),
-        baselines={"parent": _figures(parent)},
+        # Those of the full training stay, for the next one to be compared with.
+        metrics=before.metrics | _figures(own),
+        baselines=before.baselines | {"parent": _figures(parent)},
         parameters=_parameters(before, learning.parameters),
     )
     return model
 
 
 def _figures(figures: Figures) -> dict[str, float]:
-    return {"hit_rate@20": round(figures.hit_rate, 5), "mrr@20": round(figures.mrr, 5)}
+    return {"progressive_hit_rate@20": round(figures.hit_rate, 5), "progressive_mrr@20": round(figures.mrr, 5)}
 
 
 def _parameters(before: Manifest, fit: FitParameters) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from recommender.events import decode_event
 from recommender.features import interaction
 from recommender.history import HistoryWriter
 from recommender.installation import Installation, RunRecord
+from recommender.learning.record import LearningRecord, write_record
 from recommender.settings import Settings
 
 VIEW = b'{"kind":"view","event_id":"e1","event_time":"2026-01-01T10:00:00Z","user_id":"anna","item_id":"boot"}'
@@ -60,6 +61,15 @@ def test_a_stopped_installation_tells_its_history_and_model(tmp_path: Path) -> N
     assert (status["lag"], status["dead_letters"]) == (None, None)
     assert status["unknown"] == "not known while the installation is stopped"
     assert status["model"] == "m-1"
+    assert status["learning"] is None
+    write_record(installation.learning_path, LearningRecord(phase="learning", version="m-1", examples=7, mrr=0.25))
+    learning = read_status(settings)["learning"]
+    assert (learning["phase"], learning["version"], learning["examples"], learning["mrr"]) == (
+        "learning",
+        "m-1",
+        7,
+        0.25,
+    )
     assert (status["history"]["events"], status["history"]["user"]) == (1, 0)
 
 

@@ -35,11 +35,11 @@ def apply_features(data_dir: Path) -> None:
 
 
 def test_the_registry_is_updated_first_and_only_while_it_is_not_up_to_date(tmp_path: Path) -> None:
-    assert names(services(tmp_path)) == ["features", "dataflow", "api"]
+    assert names(services(tmp_path)) == ["features", "dataflow", "api", "learner"]
     apply_features(tmp_path)
-    assert names(services(tmp_path)) == ["dataflow", "api"]
+    assert names(services(tmp_path)) == ["dataflow", "api", "learner"]
     Installation(tmp_path).registry_path.unlink()
-    assert names(services(tmp_path)) == ["features", "dataflow", "api"]
+    assert names(services(tmp_path)) == ["features", "dataflow", "api", "learner"]
 
 
 def test_the_registry_is_updated_when_the_definitions_or_the_folder_have_changed(tmp_path: Path) -> None:
@@ -47,10 +47,10 @@ def test_the_registry_is_updated_when_the_definitions_or_the_folder_have_changed
     old.mkdir()
     apply_features(old)
     old.rename(new)
-    assert names(services(new)) == ["features", "dataflow", "api"]
+    assert names(services(new)) == ["features", "dataflow", "api", "learner"]
     apply_features(new)
     write_atomically(new / "registry.made_from", b"other definitions")
-    assert names(services(new)) == ["features", "dataflow", "api"]
+    assert names(services(new)) == ["features", "dataflow", "api", "learner"]
 
 
 def test_the_processes_are_told_of_an_event_log_that_is_not_in_redis(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_the_processes_are_told_of_an_event_log_that_is_not_in_redis(tmp_path: P
 
 def test_nothing_waits_for_a_redis_that_is_not_ours(tmp_path: Path) -> None:
     specs = service_processes(Settings(data_dir=tmp_path), REDIS_URL, embedded=False)
-    assert [spec.after for spec in specs] == [(), ("features",), ("features",)]
+    assert [spec.after for spec in specs] == [(), ("features",), ("features",), ("features", "api")]
 
 
 @pytest.mark.parametrize(
@@ -111,3 +111,10 @@ def test_only_processes_of_this_folder_are_ended_after_a_kill(tmp_path: Path) ->
         others.kill()
         ours.wait()
         others.wait()
+
+
+def test_the_learner_can_be_left_out_and_nothing_is_stopped_when_it_is_given_up(tmp_path: Path) -> None:
+    (learner,) = (spec for spec in services(tmp_path) if spec.name == "learner")
+    assert not learner.vital
+    without = service_processes(Settings(data_dir=tmp_path, learn=False), REDIS_URL, embedded=True)
+    assert "learner" not in names(without)
