@@ -31,9 +31,7 @@ class ItemVectors:
     def __init__(self, model: ServableModel) -> None:
         self.model = model
         self.numbering = Numbering(model.item_ids)
-        # The first question makes the model build its own tables, so a request must not be the one to ask it.
-        model.user_vector({"": 1.0})
-        model.item_vector({"": 1.0})
+        _ask_first(model)
         self._matrix = np.zeros((0, model.item_vectors.shape[1]), np.float32)
         self._biases = np.zeros(0, np.float32)
         self._norms = np.ones(0, np.float32)
@@ -174,3 +172,11 @@ class ItemVectors:
             self._biases = np.concatenate([self._biases, np.zeros(more, np.float32)])
             self._norms = np.concatenate([self._norms, np.ones(more, np.float32)])
             self._known = np.concatenate([self._known, np.zeros(more, bool)])
+
+
+def _ask_first(model: ServableModel) -> None:
+    """Ask the first question of each part: it builds tables of its own then, for which no request should wait."""
+    model.user_vector({"": 1.0})
+    model.item_vector({"": 1.0})
+    for visits in (model.parts.visits, model.parts.histories):
+        visits.alike(np.zeros(1, np.int64), np.ones(1, np.float32))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.features import FeatureRow
+from recommender.model.parts import Parts
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
@@ -46,6 +47,10 @@ class ServableModel(Protocol):
     @property
     def item_biases(self) -> Floats:
         """np.float32 array of shape [n_items]."""
+
+    @property
+    def parts(self) -> Parts:
+        """What knows items by their number, the place in ``item_ids``."""
 
     def user_vector(self, description: Mapping[str, float]) -> tuple[Floats, bool]:
         """Return the shopper's vector and whether the model knows anything of the description."""
