@@ -71,7 +71,7 @@ def read_log(path: Path, form: str, progress: Progress) -> Log:
     for number, event in enumerate(events):
         if isinstance(event, Interaction):
             event.number = number
-    return Log(loader.dataset, events, dict(rejected.most_common()), list(reader.passed_over))
+    return Log(loader.dataset, events, dict(rejected.most_common()), reader.passed_over)
 
 
 def _open(path: Path, form: str, reader: LenientReader) -> Loader:

@@ -11,7 +11,7 @@ from recommender.evaluation.contract import Contestant, LeftOut
 from recommender.evaluation.log import Progress
 from recommender.evaluation.protocols import Protocol
 from recommender.evaluation.report import Catalogue, Scoreboard
-from recommender.evaluation.split import INTEREST
+from recommender.evaluation.split import INTEREST, NothingToTest
 from recommender.evaluation.trials import ask, describe_trials
 from recommender.features.interaction import Interaction
 
@@ -30,6 +30,8 @@ def evaluate(protocol: Protocol, makers: Makers, ks: list[int], seed: int, progr
     counts = Counter(event.item_id for event in train if isinstance(event, Interaction) and event.kind in INTEREST)
     progress("questions", 0.0)
     trials = describe_trials(protocol, frozenset(counts))
+    if not trials.slices[""].any():
+        raise NothingToTest(f"{protocol.name}: must find a shopper with events before and after; got none")
     scoreboard = Scoreboard(trials, Catalogue(counts), ks, seed)
     contest = Contest(protocol, seed)
     left_out: dict[str, str] = {}

@@ -71,9 +71,13 @@ class LenientReader:
     separators = "\t;|,"
 
     def __init__(self) -> None:
-        self.passed_over: dict[str, None] = {}
-        """Columns that no event was made of."""
-        self._known: dict[str, str | None] = {}
+        self._passed_over: dict[str, None] = {}
+        self._used: set[str] = set()
+
+    @property
+    def passed_over(self) -> list[str]:
+        """Columns that nothing was read from so far."""
+        return [name for name in self._passed_over if name not in self._used]
 
     def read(self, sources: Sequence[SourceFile]) -> Iterator[Loaded]:
         """Yield one event for each row."""
@@ -123,12 +127,14 @@ class LenientReader:
             event["order_id"] = f"{event.get('user_id') or event.get('session_id')}-{event.get('event_time')}"[:128]
         allowed = _fields_by_kind().get(kind, _ESSENTIAL)
         for field in [field for field in event if field not in allowed]:
+            self._passed_over[field] = None
             del event[field]
+        self._used.update(event)
 
     def _pass_over(self, names: Sequence[str], fields: Sequence[str | None]) -> None:
         for name, field in zip(names, fields, strict=True):
             if field is None:
-                self.passed_over[name] = None
+                self._passed_over[name] = None
 
 
 def essential(event: RawEvent) -> RawEvent:

@@ -13,7 +13,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from recommender.evaluation.baselines.base import Dense, Learned, ScoringBaseline
 from recommender.evaluation.coded import Asked, Coded
-from recommender.evaluation.contest import Parameters
+from recommender.evaluation.contest import Contest, Parameters
 from recommender.evaluation.contract import Floats, LeftOut
 
 MOST_ITEMS = 20_000
@@ -36,6 +36,10 @@ class Ease(ScoringBaseline):
     name = "ease"
     grid = ({"ridge": 200.0}, {"ridge": 20.0}, {"ridge": 1_000.0})
 
+    def __init__(self, contest: Contest) -> None:
+        super().__init__(contest)
+        self._gram: tuple[Coded, Any] | None = None
+
     def points(self, known: Coded) -> Sequence[Parameters]:
         """Return the grid, or the first of it where each would take long."""
         return self.grid if known.n_items <= _MOST_ITEMS_TO_CHOOSE else self.grid[:1]
@@ -44,8 +48,10 @@ class Ease(ScoringBaseline):
         """Invert the Gram matrix of the items."""
         if known.n_items > MOST_ITEMS:
             raise LeftOut(f"ease: must have at most {MOST_ITEMS:,} items; got {known.n_items:,}")
-        matrix = known.matrix()
-        gram = (matrix.T @ matrix).toarray().astype(np.float32 if known.n_items > _MOST_ITEMS_TO_CHOOSE else np.float64)
+        if self._gram is None or self._gram[0] is not known:
+            matrix = known.matrix()
+            self._gram = known, (matrix.T @ matrix).toarray()
+        gram = self._gram[1].astype(np.float32 if known.n_items > _MOST_ITEMS_TO_CHOOSE else np.float64)
         gram[np.diag_indices_from(gram)] += parameters["ridge"]
         inverse = cho_solve(cho_factor(gram, overwrite_a=True), np.eye(known.n_items, dtype=gram.dtype))
         weights = -inverse / np.diag(inverse)

@@ -16,6 +16,12 @@ from recommender.evaluation.contract import Floats
 
 _ITERATIONS = 15
 _BPR_ITERATIONS = 100
+_ITEMS_PER_FACTOR = 4
+"""Small catalogues get fewer factors, or there would be nothing to generalise."""
+
+
+def _fitting(parameters: Parameters, known: Coded) -> Parameters:
+    return {**parameters, "factors": max(2, min(parameters["factors"], known.n_items // _ITEMS_PER_FACTOR))}
 
 
 class _Als(Dense):
@@ -53,7 +59,8 @@ class Als(ScoringBaseline):
         """Factorise."""
         from implicit.cpu.als import AlternatingLeastSquares
 
-        model = AlternatingLeastSquares(**parameters, iterations=_ITERATIONS, random_state=self.contest.seed)
+        settings = _fitting(parameters, known)
+        model = AlternatingLeastSquares(**settings, iterations=_ITERATIONS, random_state=self.contest.seed)
         model.fit(known.matrix(counted=True), show_progress=False)
         return _Als(known, model.item_factors, parameters)
 
@@ -95,6 +102,8 @@ class Bpr(ScoringBaseline):
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
         seed = self.contest.seed
-        model = BayesianPersonalizedRanking(**parameters, iterations=_BPR_ITERATIONS, random_state=seed, num_threads=1)
+        model = BayesianPersonalizedRanking(
+            **_fitting(parameters, known), iterations=_BPR_ITERATIONS, random_state=seed, num_threads=1
+        )
         model.fit(known.matrix(), show_progress=False)
         return _Bpr(known, model.user_factors, model.item_factors, self.contest.name == "future")

@@ -54,5 +54,4 @@ class LightfmTuned(LightfmPublished):
         PUBLISHED,
         {"no_components": 32, "epochs": 30, "learning_rate": 0.05},
         {"no_components": 64, "epochs": 30, "learning_rate": 0.05},
-        {"no_components": 64, "epochs": 30, "learning_rate": 0.02, "max_sampled": 50},
     )
