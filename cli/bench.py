@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from rich.table import Table
 from benchmarks.stream.children import ChildFailed
 from benchmarks.stream.progress import Display
 from benchmarks.stream.run import SECTIONS, Options, run
+from benchmarks.training import run as training_run
 from benchmarks.users import run as users_run
 from benchmarks.users.source import Population
 from benchmarks.workers import run as workers_run
 from cli.load_report import DONE, FAILED, INTERRUPTED
 from cli.problem import WRONG_USE, Problem
 from cli.replay import sigterm_interrupts
+from cli.training_parameters import read_parameters
 from dataflows.cluster import MOST_WORKERS
 from recommender.loaders import LoaderError, MissingFile, UnknownDataset, WrongFormat
 
@@ -69,6 +71,17 @@ def run_workers(
         dataset=dataset, file=file, rows=rows, workers=_workers(workers), partitions=partitions, kafka=kafka
     )
     return _measure(partial(workers_run.run, options), _show_workers if not as_json else None)
+
+
+def run_train(*, events: Sequence[int], params: Path | None, data_dir: Path | None, as_json: bool) -> int:
+    """Measure; print one JSON object or a table, progress on standard error."""
+    if params is not None:
+        params = params.resolve()
+        read_parameters(params)
+    if data_dir is not None and data_dir.exists():
+        raise Problem(f"--data-dir: must be a new folder; got {data_dir}, which is there", WRONG_USE)
+    options = training_run.Options(tuple(sorted(set(events))), params, data_dir and data_dir.resolve())
+    return _measure(partial(training_run.run, options), _show_training if not as_json else None)
 
 
 def _measure(
@@ -231,3 +244,30 @@ def _words(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_words(part)}" for key, part in value.items())
     return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _show_training(console: Console, result: dict[str, Any]) -> None:
+    table = Table(title="liveshelf train on a simulated history")
+    for name in ("events", "examples", "seconds", "events/s", "memory [MB]", "times the events", "times the time"):
+        table.add_column(name, justify="right")
+    for measured in result["runs"]:
+        growth = measured["growth"]
+        table.add_row(
+            f"{measured['events']:,}",
+            f"{measured['examples']:,}",
+            f"{measured['seconds']:,.1f}",
+            f"{measured['events_per_second']:,}",
+            f"{measured['peak_rss_mb']:,.0f}",
+            f"{growth['events']:g}",
+            f"{growth['seconds']:g}",
+        )
+    console.print(table)
+    stages = list(dict.fromkeys(stage for measured in result["runs"] for stage in measured["stages"]))
+    if stages:
+        by_stage = Table(title="seconds by stage")
+        by_stage.add_column("stage")
+        for measured in result["runs"]:
+            by_stage.add_column(f"{measured['events']:,}", justify="right")
+        for stage in stages:
+            by_stage.add_row(stage, *(f"{measured['stages'].get(stage, 0.0):,.1f}" for measured in result["runs"]))
+        console.print(by_stage)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from cli.bench_commands import bench
+
 app = typer.Typer(
     name="liveshelf",
     help="Liveshelf: real-time recommendations for online shops.",
@@ -28,11 +30,6 @@ models = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(models, name="models")
-bench = typer.Typer(
-    help="Measure this installation's code on this computer, with processes and data of its own.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 app.add_typer(bench, name="bench")
 
 DataDir = Annotated[
@@ -297,81 +294,6 @@ def models_prune(
     from cli.models import run_prune
 
     raise typer.Exit(run_prune(keep=keep, data_dir=data_dir, as_json=as_json))
-
-
-@bench.command("stream")
-def bench_stream(
-    events: Annotated[Path, typer.Option(help="Data set file or folder; .gz is read as it is.")],
-    dataset: Annotated[str, typer.Option(help="Format of the file.")] = "taobao",
-    rows: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
-    only: Annotated[
-        str | None, typer.Option(help="Some of passthrough,compute,fold-window,end-to-end,freshness.")
-    ] = None,
-    kafka: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Measure end to end on this Kafka as well.")
-    ] = None,
-    rates: Annotated[str, typer.Option(help="Events per second at which freshness is measured.")] = "500,2000",
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long each of these rates is held.")] = 20.0,
-    rounds: Annotated[int, typer.Option(min=1, help="Runs of compute and passthrough; the median counts.")] = 3,
-    slice_events: Annotated[
-        int, typer.Option("--slice", min=1, help="Events for Bytewax's own windows, which are slow.")
-    ] = 2_000,
-    profile: Annotated[bool, typer.Option("--profile", help="Also tell where the time goes.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Events per second by stage, from the event log to the features, and how fresh these are."""
-    from cli.bench import run_stream
-
-    code = run_stream(
-        dataset=dataset,
-        file=events,
-        rows=rows,
-        only=only,
-        kafka=kafka,
-        rates=rates,
-        seconds=seconds,
-        rounds=rounds,
-        slice_events=slice_events,
-        profile=profile,
-        as_json=as_json,
-    )
-    raise typer.Exit(code)
-
-
-@bench.command("users")
-def bench_users(
-    users: Annotated[int, typer.Option(min=1, help="How many shoppers.")] = 1_000_000,
-    events_per_user: Annotated[int, typer.Option(min=1, help="Events that each of them has.")] = 2,
-    rate: Annotated[int, typer.Option(min=1, help="Events per second before the flow is killed.")] = 2_000,
-    seconds: Annotated[float, typer.Option(min=1.0, help="How long that rate is held.")] = 20.0,
-    as_json: AsJson = False,
-) -> None:
-    """State of a million shoppers: its size, the pauses of its snapshots, and recovery after kill -9."""
-    from cli.bench import run_users
-
-    code = run_users(users=users, events_per_user=events_per_user, rate=rate, seconds=seconds, as_json=as_json)
-    raise typer.Exit(code)
-
-
-@bench.command("workers")
-def bench_workers(
-    events: Annotated[Path, typer.Option(help="Data set file or folder; .gz is read as it is.")],
-    dataset: Annotated[str, typer.Option(help="Format of the file.")] = "taobao",
-    rows: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
-    workers: Annotated[str, typer.Option(help="Numbers of processes; the first is what others are compared with.")] = (
-        "1,2,4"
-    ),
-    partitions: Annotated[int, typer.Option(min=1, max=256, help="Partitions of each topic.")] = 8,
-    kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka for the event log; else Redis.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """The same events by one process of the dataflow and by several: whether results are equal, and the rates."""
-    from cli.bench import run_workers
-
-    code = run_workers(
-        dataset=dataset, file=events, rows=rows, workers=workers, partitions=partitions, kafka=kafka, as_json=as_json
-    )
-    raise typer.Exit(code)
 
 
 def main() -> None:

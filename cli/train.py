@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -57,7 +60,8 @@ def run(
             git_revision=_git_revision(),
         )
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(_report(outcome))).decode())
+        used = {"stages": bars.seconds(), "peak_rss_mb": round(_peak_rss_mb())}
+        print(msgspec.json.format(msgspec.json.encode(_report(outcome) | used)).decode())
     else:
         _print_summary(outcome)
     return 0
@@ -134,6 +138,8 @@ class _ProgressBars:
         self._progress = Progress(*columns, console=Console(stderr=True))
         self._stage = ""
         self._task = TaskID(0)
+        self._since = time.monotonic()
+        self._seconds: dict[str, float] = {}
 
     def __enter__(self) -> _ProgressBars:
         self._progress.start()
@@ -147,5 +153,29 @@ class _ProgressBars:
         if stage != self._stage:
             if self._stage:
                 self._progress.update(self._task, total=self._progress.tasks[self._task].completed)
+            self._count()
             self._stage, self._task = stage, self._progress.add_task(stage, total=most)
         self._progress.update(self._task, completed=done, total=most)
+
+    def seconds(self) -> dict[str, float]:
+        """Return how long each stage has taken; what comes before the first one, and is imported, is not in it."""
+        self._count()
+        return {stage: round(seconds, 1) for stage, seconds in self._seconds.items()}
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        if self._stage:
+            self._seconds[self._stage] = self._seconds.get(self._stage, 0.0) + now - self._since
+        self._since = now
+
+
+def _peak_rss_mb() -> float:
+    """Return the most memory that this process has held [MB]; what its parent held before it does not count."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1_024 / 1e6
+    except FileNotFoundError:  # not Linux
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1_024 / 1e6

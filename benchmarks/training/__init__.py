@@ -1,0 +1,1 @@
+"""How training grows with the history: ``liveshelf bench train``."""

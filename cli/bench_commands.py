@@ -1,0 +1,109 @@
+"""The commands of ``liveshelf bench``; each loads what it needs only when it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+bench = typer.Typer(
+    help="Measure this installation's code on this computer, with processes and data of its own.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+@bench.command("stream")
+def bench_stream(
+    events: Annotated[Path, typer.Option(help="Data set file or folder; .gz is read as it is.")],
+    dataset: Annotated[str, typer.Option(help="Format of the file.")] = "taobao",
+    rows: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Some of passthrough,compute,fold-window,end-to-end,freshness.")
+    ] = None,
+    kafka: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Measure end to end on this Kafka as well.")
+    ] = None,
+    rates: Annotated[str, typer.Option(help="Events per second at which freshness is measured.")] = "500,2000",
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each of these rates is held.")] = 20.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of compute and passthrough; the median counts.")] = 3,
+    slice_events: Annotated[
+        int, typer.Option("--slice", min=1, help="Events for Bytewax's own windows, which are slow.")
+    ] = 2_000,
+    profile: Annotated[bool, typer.Option("--profile", help="Also tell where the time goes.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Events per second by stage, from the event log to the features, and how fresh these are."""
+    from cli.bench import run_stream
+
+    code = run_stream(
+        dataset=dataset,
+        file=events,
+        rows=rows,
+        only=only,
+        kafka=kafka,
+        rates=rates,
+        seconds=seconds,
+        rounds=rounds,
+        slice_events=slice_events,
+        profile=profile,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)
+
+
+@bench.command("users")
+def bench_users(
+    users: Annotated[int, typer.Option(min=1, help="How many shoppers.")] = 1_000_000,
+    events_per_user: Annotated[int, typer.Option(min=1, help="Events that each of them has.")] = 2,
+    rate: Annotated[int, typer.Option(min=1, help="Events per second before the flow is killed.")] = 2_000,
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long that rate is held.")] = 20.0,
+    as_json: AsJson = False,
+) -> None:
+    """State of a million shoppers: its size, the pauses of its snapshots, and recovery after kill -9."""
+    from cli.bench import run_users
+
+    code = run_users(users=users, events_per_user=events_per_user, rate=rate, seconds=seconds, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@bench.command("workers")
+def bench_workers(
+    events: Annotated[Path, typer.Option(help="Data set file or folder; .gz is read as it is.")],
+    dataset: Annotated[str, typer.Option(help="Format of the file.")] = "taobao",
+    rows: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    workers: Annotated[str, typer.Option(help="Numbers of processes; the first is what others are compared with.")] = (
+        "1,2,4"
+    ),
+    partitions: Annotated[int, typer.Option(min=1, max=256, help="Partitions of each topic.")] = 8,
+    kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka for the event log; else Redis.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The same events by one process of the dataflow and by several: whether results are equal, and the rates."""
+    from cli.bench import run_workers
+
+    code = run_workers(
+        dataset=dataset, file=events, rows=rows, workers=workers, partitions=partitions, kafka=kafka, as_json=as_json
+    )
+    raise typer.Exit(code)
+
+
+@bench.command("train")
+def bench_train(
+    events: Annotated[
+        list[int] | None, typer.Option(min=1_000, help="Events of the history; may be given again.  [default: 1000000]")
+    ] = None,
+    params: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML or JSON with training parameters, as for train.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Make the history in this new folder and keep it; else a temporary one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Time and memory of training on simulated histories of several sizes."""
+    from cli.bench import run_train
+
+    raise typer.Exit(run_train(events=events or [1_000_000], params=params, data_dir=data_dir, as_json=as_json))
