@@ -1,0 +1,94 @@
+"""The whole of Liveshelf as a contestant: trained as `liveshelf train` does it, answering by the code that serves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+
+import numpy as np
+import numpy.typing as npt
+
+from recommender.evaluation.contest import Contest
+from recommender.evaluation.contract import LeftOut, Query
+from recommender.evaluation.log import Event, Progress
+from recommender.features.interaction import Interaction
+from recommender.features.memory import FeatureMemory
+from recommender.features.shopper import Shopper
+from recommender.model.dataset import TooLittleHistory
+from recommender.model.description import describe_shopper
+from recommender.model.replay_source import ReplaySource
+from recommender.serving.item_table import ItemTable
+from recommender.serving.recommender import recommend
+from recommender.serving.request import SlateRequest
+from recommender.training.parameters import TrainingParameters
+from recommender.training.pipeline import train_model
+from recommender.training.questions import table_of
+
+
+class Liveshelf:
+    """Model and item table as TRAIN left them; what the shopper does is known at once."""
+
+    name = "liveshelf"
+
+    def __init__(self, contest: Contest) -> None:
+        self._parameters = TrainingParameters(test_ratio=0.0, seed=contest.seed)
+        self._memory = FeatureMemory()
+        self._table = ItemTable()
+
+    def fit(self, train: Sequence[Event], progress: Progress) -> None:
+        """Train, and fill the item table."""
+        try:
+            model = train_model(
+                ReplaySource(train),
+                self._parameters,
+                lambda stage, done, most: progress(f"{self.name}: {stage}", done / max(1, most)),
+            )
+        except TooLittleHistory as error:
+            raise LeftOut(str(error)) from error
+        for event in train:
+            self._memory.take(copy(event))
+        self._table = table_of(list(self._memory.items()), model)
+
+    def recommend(self, query: Query, k: int) -> list[str]:
+        """Return the slate of the home surface."""
+        request = SlateRequest(n=k, exclude=query.exclude)
+        slate = recommend(self._table, request, self._shopper(query), now_us=query.now_us)
+        return [self._table.ids[entry.row] for entry in slate.items]
+
+    def observe(self, event: Event) -> None:
+        """Take note of what the shopper does; items stay as TRAIN left them."""
+        if isinstance(event, Interaction):
+            self._memory.take(copy(event), items=False)
+
+    def _shopper(self, query: Query) -> Shopper:
+        return self._memory.shopper(query.user_id, query.session_id, query.now_us)
+
+
+class LightFMAlone(Liveshelf):
+    """Its embeddings alone: no other source, no ranker."""
+
+    name = "lightfm"
+
+    def __init__(self, contest: Contest) -> None:
+        super().__init__(contest)
+        self._parameters = TrainingParameters(test_ratio=0.0, seed=contest.seed, ranker_questions=0)
+
+    def recommend(self, query: Query, k: int) -> list[str]:
+        """Return the items that the model scores highest."""
+        item_ids, scores = self.scores(query)
+        if not len(item_ids):
+            return []
+        places = np.argsort(-scores, kind="stable")
+        return [item_ids[place] for place in places[: k + len(query.exclude)] if item_ids[place] not in query.exclude][
+            :k
+        ]
+
+    def scores(self, query: Query) -> tuple[Sequence[str], npt.NDArray[np.float32]]:
+        """Return the items that the model knows, and its scores."""
+        vectors = self._table.vectors
+        if vectors is None:
+            return [], np.empty(0, np.float32)
+        description = describe_shopper(self._shopper(query), now_us=query.now_us)
+        vector, _ = vectors.model.user_vector(description)
+        rows = np.flatnonzero(vectors.known(len(self._table.ids)))
+        return [self._table.ids[row] for row in rows.tolist()], vectors.scores_of(vector, rows)
