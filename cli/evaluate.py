@@ -141,7 +141,7 @@ def _publish(report: dict[str, Any], ks: list[int], as_json: bool, picture: Path
     written = orjson.dumps(report, option=orjson.OPT_INDENT_2)
     if as_json:
         print(written.decode())
-    else:
+    elif report["models"]:
         _print_table(report, ks)
     _print_remarks(report)
     if output:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from recommender.evaluation.baselines.base import Dense, Learned, ScoringBaseline
 from recommender.evaluation.coded import Asked, Coded
@@ -61,7 +62,8 @@ class Als(ScoringBaseline):
 
         settings = _fitting(parameters, known)
         model = AlternatingLeastSquares(**settings, iterations=_ITERATIONS, random_state=self.contest.seed)
-        model.fit(known.matrix(counted=True), show_progress=False)
+        with threadpool_limits(1, "blas"):  # as the library asks for; its own threads stay
+            model.fit(known.matrix(counted=True), show_progress=False)
         return _Als(known, model.item_factors, parameters)
 
 
