@@ -59,7 +59,7 @@ class Range(NamedTuple):
 
 def range_for(events: int) -> Range:
     """Return a range of a size that goes with a month of so many events."""
-    return Range(items=max(200, min(50_000, events // 20)), categories=max(10, min(400, events // 2_000)))
+    return Range(items=max(200, min(50_000, events // 10)), categories=max(10, min(400, events // 1_000)))
 
 
 def month(events: int, shop: Range, seed: int = 1) -> Iterator[Interaction]:

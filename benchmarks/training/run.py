@@ -18,7 +18,7 @@ from benchmarks.training.month import range_for
 from recommender.history import ensure_tables
 from recommender.installation import Installation
 
-MONTH_EVENTS = 1_000_000
+MONTH_EVENTS = 500_000
 """Events of a month, at most."""
 _LIMIT_S = 7_200.0
 _TOLD = ("events", "examples", "users", "items", "features", "epochs", "metrics", "stages", "peak_rss_mb")
