@@ -54,13 +54,13 @@ def run_stream(
         slice_events=slice_events,
         profile=profile,
     )
-    return _measure(partial(run, options), _show if not as_json else None)
+    return measure(partial(run, options), _show if not as_json else None)
 
 
 def run_users(*, users: int, events_per_user: int, rate: int, seconds: float, as_json: bool) -> int:
     """Measure; print one JSON object or a table on standard output, progress on standard error."""
     population = Population(users=users, events_per_user=events_per_user, rate=rate)
-    return _measure(partial(users_run.run, population, seconds), _show_users if not as_json else None)
+    return measure(partial(users_run.run, population, seconds), _show_users if not as_json else None)
 
 
 def run_workers(
@@ -70,7 +70,7 @@ def run_workers(
     options = workers_run.Options(
         dataset=dataset, file=file, rows=rows, workers=_workers(workers), partitions=partitions, kafka=kafka
     )
-    return _measure(partial(workers_run.run, options), _show_workers if not as_json else None)
+    return measure(partial(workers_run.run, options), _show_workers if not as_json else None)
 
 
 def run_train(*, events: Sequence[int], params: Path | None, data_dir: Path | None, as_json: bool) -> int:
@@ -81,19 +81,19 @@ def run_train(*, events: Sequence[int], params: Path | None, data_dir: Path | No
     if data_dir is not None and data_dir.exists():
         raise Problem(f"--data-dir: must be a new folder; got {data_dir}, which is there", WRONG_USE)
     options = training_run.Options(tuple(sorted(set(events))), params, data_dir and data_dir.resolve())
-    return _measure(partial(training_run.run, options), _show_training if not as_json else None)
+    return measure(partial(training_run.run, options), _show_training if not as_json else None)
 
 
-def _measure(
-    measure: Callable[[Display, dict[str, Any]], None], show: Callable[[Console, dict[str, Any]], None] | None
+def measure(
+    work: Callable[[Display, dict[str, Any]], None], show: Callable[[Console, dict[str, Any]], None] | None
 ) -> int:
-    """Print what was measured, as JSON where nothing shows it, also when it was interrupted; return the exit code."""
+    """Measure, and print the result, as JSON where nothing shows it, also when interrupted; return the exit code."""
     result: dict[str, Any] = {}
     code = DONE
     with sigterm_interrupts():
         try:
             with Display() as display:
-                measure(display, result)
+                work(display, result)
         except (UnknownDataset, MissingFile, WrongFormat) as error:
             raise Problem(str(error), WRONG_USE) from None
         except (LoaderError, ChildFailed) as error:

@@ -107,3 +107,37 @@ def bench_train(
     from cli.bench import run_train
 
     raise typer.Exit(run_train(events=events or [1_000_000], params=params, data_dir=data_dir, as_json=as_json))
+
+
+@bench.command("rollback")
+def bench_rollback(
+    items: Annotated[int, typer.Option(min=1_000, help="Items of the shop.")] = 20_000,
+    rate: Annotated[int, typer.Option(min=1, help="Requests per second.")] = 200,
+    activations: Annotated[int, typer.Option(min=2, help="Changes of the model, before two rollbacks.")] = 10,
+    every: Annotated[float, typer.Option(min=1.0, help="Seconds from one change to the next.")] = 3.0,
+    stall_items: Annotated[int, typer.Option(min=0, help="Items whose swap may stall an event loop; 0: none.")] = (
+        100_000
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Models change under load, one of them is damaged: failed requests, latencies, seconds until each is served."""
+    from cli.bench_models import run_rollback
+
+    raise typer.Exit(
+        run_rollback(
+            items=items, rate=rate, activations=activations, every=every, stall_items=stall_items, as_json=as_json
+        )
+    )
+
+
+@bench.command("candidates")
+def bench_candidates(
+    items: Annotated[str, typer.Option(help="Numbers of items.")] = "20000,100000,200000,500000,1000000",
+    queries: Annotated[int, typer.Option(min=1, help="Shoppers who ask.")] = 300,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that build an index.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """The model's best 200 of many items: by asking all or an index; milliseconds, recall, memory, time to build."""
+    from cli.bench_models import run_candidates
+
+    raise typer.Exit(run_candidates(items=items, queries=queries, threads=threads, as_json=as_json))

@@ -7,15 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from recommender.features import ItemCatalogue
+from recommender.features import ItemActivity, ItemCatalogue, SessionFeatures
 from recommender.model.artifact import Model
 from recommender.model.description import tokens
+from recommender.model.links import Links
 from recommender.model.manifest import Manifest
+from recommender.model.parts import Parts
+from recommender.model.visits import Visits
 
 DIMENSIONS = 64
 _CATEGORIES = 200
 _BRANDS = 500
 _WORDS = 5_000
+_NEIGHBOURS = 20
+_VISITS_PER_ITEM = 10
+_LINKS = 50
 _SPREAD = 0.5
 """Distance of items from the middle of their category, which is at a distance of 1 from the origin."""
 
@@ -56,6 +62,72 @@ def category_of(place: int) -> str:
     return f"group{number % 20} > category{number}"
 
 
+def activity(items: int, feature_time_us: int, seed: int = 0) -> list[ItemActivity]:
+    """Return what the items' activity looks like: neighbours of the same category, interest that falls off."""
+    rng = np.random.default_rng(seed)
+    ids = item_ids(items)
+    pairs = sorted((float(score) for score in rng.gamma(2.0, 2.0, _NEIGHBOURS)), reverse=True)
+    near = (np.arange(items)[:, None] + _CATEGORIES * rng.integers(1, 50, (items, _NEIGHBOURS))) % items
+    return [
+        ItemActivity(
+            item_id=item_id,
+            feature_time_us=feature_time_us,
+            views_5m=0,
+            views_1h=0,
+            views_24h=0,
+            carts_5m=0,
+            carts_1h=0,
+            carts_24h=0,
+            purchases_5m=0,
+            purchases_1h=0,
+            purchases_24h=0,
+            conversion_24h_ratio=0.0,
+            trend_score=100.0 / (1 + place),
+            popularity_score=1_000.0 / (1 + place),
+            also_viewed=(found := [ids[row] for row in dict.fromkeys(near[place].tolist())]),
+            also_viewed_scores=pairs[: len(found)],
+            also_bought=[],
+            also_bought_scores=[],
+            panes=[],
+        )
+        for place, item_id in enumerate(ids)
+    ]
+
+
+def sessions(count: int, items: int, now_us: int, seed: int = 0) -> list[SessionFeatures]:
+    """Return sessions that have just looked at five items of one category."""
+    rng = np.random.default_rng(seed)
+    ids, at_ms = item_ids(items), now_us // 1_000
+    found = []
+    for number, first in enumerate(rng.integers(items, size=count).tolist()):
+        places = [(first + _CATEGORIES * step) % items for step in range(5)]
+        found.append(
+            SessionFeatures(
+                session_id=session_id(number),
+                feature_time_us=now_us,
+                user_id="",
+                started_at_ms=at_ms - 60_000,
+                duration_s=60.0,
+                events=5,
+                views=5,
+                distinct_categories=1,
+                recent_items=[ids[place] for place in places],
+                recent_item_at_ms=[at_ms - 1_000 * step for step in range(5)],
+                recent_categories=[category_of(place) for place in places],
+                recent_queries=[],
+                cart_items=[],
+                device="mobile",
+                country="",
+            )
+        )
+    return found
+
+
+def session_id(number: int) -> str:
+    """Return the id of a session."""
+    return f"session-{number:06d}"
+
+
 def model(ids: Sequence[str], described: Sequence[ItemCatalogue], seed: int) -> Model:
     """Return a model that has been trained on some items; another seed gives another one of the same kind."""
     rng = np.random.default_rng(seed)
@@ -70,6 +142,7 @@ def model(ids: Sequence[str], described: Sequence[ItemCatalogue], seed: int) -> 
         item_features=features,
         item_embeddings=rng.normal(0.0, 0.1, (len(features), DIMENSIONS)).astype(np.float32),
         item_feature_biases=np.zeros(len(features), np.float32),
+        parts=_parts(len(ids), rng),
         manifest=Manifest(
             data_from="",
             data_to="",
@@ -87,6 +160,18 @@ def model(ids: Sequence[str], described: Sequence[ItemCatalogue], seed: int) -> 
             feature_views=[],
         ),
     )
+
+
+def _parts(items: int, rng: np.random.Generator) -> Parts:
+    """Return visits of items of one category, and as many links of each item as trained models have."""
+    first = np.repeat(rng.integers(items, size=_VISITS_PER_ITEM * items // 5), 5)
+    steps = rng.integers(1, 30, len(first))
+    met = (first + _CATEGORIES * steps) % items
+    visits = Visits.of_events(np.repeat(np.arange(len(first) // 5), 5), met, np.arange(len(first)), 20)
+    near = (np.arange(items)[:, None] + _CATEGORIES * np.arange(1, _LINKS + 1)) % items
+    weights = rng.random(near.size, np.float32)
+    links = Links(np.arange(items + 1, dtype=np.int64) * _LINKS, near.ravel().astype(np.int32), weights)
+    return Parts(visits=visits, followers=links, linear=links)
 
 
 def clustered(

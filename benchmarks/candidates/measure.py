@@ -1,0 +1,134 @@
+"""Measures one number of items, in a process of its own: ``-m benchmarks.candidates.measure ITEMS QUERIES THREADS``.
+
+Vectors are made up: a mixture of as many normal distributions as the square root of the number of items, with lengths
+that differ as those of popular and rare items do, and biases. Shoppers have looked at three items of one cluster and at
+one of all. Trained vectors may be easier or harder.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from usearch.index import Index
+
+from benchmarks.rollback.shop import DIMENSIONS, clustered
+from recommender.serving.best import best
+from recommender.serving.item_index import BREADTH_OF_BUILD, NEIGHBOURS, ItemIndex, Precision
+from recommender.serving.ports import Floats, Rows
+
+MOST = 200
+_AVAILABLE = 0.95
+_BREADTHS = (200, 400, 800, 1_600)
+_PRECISIONS: tuple[Precision, ...] = ("f32", "f16")
+_LOOKS = np.array([1.0, 0.6, 0.36, 0.5], np.float32)
+Search = Callable[[Floats], Rows]
+
+
+def main(items: int, queries: int, threads: int) -> dict[str, Any]:
+    """Return all figures of a number of items."""
+    rng = np.random.default_rng(1)
+    clusters = math.isqrt(items)
+    vectors = clustered(items, DIMENSIONS, clusters, rng) * rng.lognormal(0.0, 0.3, (items, 1)).astype(np.float32)
+    biases = rng.normal(0.0, 0.3, items).astype(np.float32)
+    available = rng.random(items) < _AVAILABLE
+    first = rng.integers(items - 3 * clusters, size=queries)
+    looked = np.stack([first, first + clusters, first + 2 * clusters, rng.integers(items, size=queries)], axis=1)
+    shoppers = np.einsum("qld,l->qd", vectors[looked], _LOOKS)
+
+    def exact(shopper: Floats) -> Rows:
+        scores = vectors @ shopper
+        scores += biases
+        rows = np.flatnonzero(available)
+        return rows[best(scores[rows], MOST)]
+
+    def whole(shopper: Floats) -> Rows:
+        scores = vectors @ shopper
+        scores += biases
+        return best(scores, MOST)
+
+    true = [set(whole(shopper).tolist()) for shopper in shoppers]
+    result: dict[str, Any] = {
+        "items": items,
+        "exact": _timed(whole, shoppers, None),
+        "exact_of_available": _timed(exact, shoppers, None),
+        "matrix_mb": round((vectors.nbytes + biases.nbytes) / 1e6, 1),
+        "index": {},
+    }
+    for precision in _PRECISIONS:
+        index = ItemIndex(DIMENSIONS, precision)
+        build_s = _seconds(partial(index.build, np.arange(items), vectors, biases, threads=threads))
+        result["index"][f"euclidean {precision}"] = {
+            "build_s": build_s,
+            "memory_mb": round(index.memory_bytes / 1e6, 1),
+            **{
+                str(breadth): _timed(partial(index.search, most=MOST, breadth=breadth), shoppers, true)
+                for breadth in _BREADTHS
+            },
+        }
+        del index
+        result["index"][f"product {precision}"] = _product(vectors, biases, shoppers, true, precision, threads)
+    return result
+
+
+def _product(
+    vectors: Floats,
+    biases: Floats,
+    shoppers: Floats,
+    true: list[set[int]],
+    precision: Literal["f32", "f16"],
+    threads: int,
+) -> dict[str, Any]:
+    """Measure usearch's own inner product, the bias a further dimension."""
+    index = Index(
+        ndim=DIMENSIONS + 1,
+        metric="ip",
+        dtype=precision,
+        connectivity=NEIGHBOURS,
+        expansion_add=BREADTH_OF_BUILD,
+    )
+    points = np.column_stack([vectors, biases])
+    build_s = _seconds(lambda: index.add(np.arange(len(points), dtype=np.uint64), points, threads=threads))
+    result: dict[str, Any] = {"build_s": build_s, "memory_mb": round(index.memory_usage / 1e6, 1)}
+
+    def search(shopper: Floats) -> Rows:
+        return index.search(np.append(shopper, np.float32(1.0)), MOST, threads=1).keys.astype(np.intp)
+
+    for breadth in _BREADTHS:
+        index.expansion_search = breadth  # type: ignore[misc]  # it has a setter
+        result[str(breadth)] = _timed(search, shoppers, true)
+    return result
+
+
+def _timed(search: Search, shoppers: Floats, true: list[set[int]] | None) -> dict[str, float]:
+    wall_ms, cpu_ms, found = [], [], []
+    for shopper in shoppers:
+        started, used = time.perf_counter(), time.thread_time()
+        rows = search(shopper)
+        cpu_ms.append(1_000 * (time.thread_time() - used))
+        wall_ms.append(1_000 * (time.perf_counter() - started))
+        found.append(set(rows.tolist()))
+    figures = {
+        "p50_ms": float(np.quantile(wall_ms, 0.5)),
+        "p99_ms": float(np.quantile(wall_ms, 0.99)),
+        "cpu_p99_ms": float(np.quantile(cpu_ms, 0.99)),
+    }
+    if true is not None:
+        figures["recall"] = float(np.mean([len(one & other) / MOST for one, other in zip(found, true, strict=True)]))
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return round(time.perf_counter() - started, 1)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(*map(int, sys.argv[1:4]))) + "\n")
