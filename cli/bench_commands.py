@@ -141,3 +141,38 @@ def bench_candidates(
     from cli.bench_models import run_candidates
 
     raise typer.Exit(run_candidates(items=items, queries=queries, threads=threads, as_json=as_json))
+
+
+@bench.command("learning")
+def bench_learning(
+    events: Annotated[
+        Path | None, typer.Option(help="A log in any format; without one, a shop is simulated that grows.")
+    ] = None,
+    test: Annotated[Path | None, typer.Option(help="What came after it; without it, the end of the log.")] = None,
+    holdout: Annotated[str, typer.Option(help="How long that end is, such as 7d or 12h.")] = "7d",
+    form: Annotated[str, typer.Option("--format", help="Format of the files.")] = "auto",
+    users: Annotated[int, typer.Option(min=1_000, help="Known shoppers at the end of the simulation.")] = 50_000,
+    rate: Annotated[float, typer.Option(min=0.0001, max=1.0, help="Learning rate.")] = 0.03,
+    slates: Annotated[int, typer.Option(min=0, help="Slates of the log that are made with and without learning.")] = (
+        5_000
+    ),
+    picture: Annotated[Path | None, typer.Option(help="Draw the hit rate over time, as PNG.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed makes another shop, and other draws.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """What online updates bring over a replay, and what they cost as shoppers, items and features grow."""
+    from cli.bench_learning import run
+
+    code = run(
+        events=events,
+        test=test,
+        holdout=holdout,
+        form=form,
+        users=users,
+        rate=rate,
+        slates=slates,
+        picture=picture,
+        seed=seed,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     )
     snapshot_seconds: int = Field(default=1, ge=1, description="how often the dataflow saves its progress [s]")
     learn: bool = Field(default=True, description="whether `up` starts the learner, which goes on from a full training")
-    learn_rate: float = Field(default=0.1, gt=0, le=1, description="learning rate of online updates")
+    learn_rate: float = Field(default=0.03, gt=0, le=1, description="learning rate of online updates")
     learn_batch_seconds: float = Field(default=5.0, gt=0, description="how long examples wait to be learned from [s]")
     learn_batch_events: int = Field(default=2_000, ge=1, description="examples that are not waited beyond [count]")
     learn_publish_seconds: float = Field(

@@ -31,7 +31,8 @@ TAIL = 50_000
 """Entries before the beginning that are read for the states of shoppers alone, in each topic [count]."""
 LEAST_RATE_RATIO = 1 / 32
 """Beyond so many halvings by fallbacks learning stops until the next full training."""
-_EPOCHS = 3
+EPOCHS = 3
+"""Times that each batch is gone through."""
 _POLL_S = 0.2
 _LOOK_EVERY_S = 0.5
 _NOTE_EVERY_S = 10.0
@@ -298,7 +299,7 @@ class Learner:
         return _Run(Lineage(parent, parent), learning, run.maker, run.reader)
 
     def _parameters(self) -> FitParameters:
-        return FitParameters(learning_rate=self._settings.learn_rate * self.record.rate_ratio, epochs=_EPOCHS)
+        return FitParameters(learning_rate=self._settings.learn_rate * self.record.rate_ratio, epochs=EPOCHS)
 
     def _note_behind(self, entries: list[LogEntry]) -> None:
         behind_s = max(0.0, time.time() - entries[-1].ingested_us / 1e6) if entries else 0.0

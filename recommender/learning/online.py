@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ class Learned(NamedTuple):
 
     examples: int
     tested: int
+    test_s: float
+    fit_s: float
 
 
 class OnlineModel:
@@ -42,17 +45,25 @@ class OnlineModel:
         parent: the version to be compared with; ``start`` itself, or one that ``start`` was learned from.
         parameters: how to train.
         seed: everything drawn by chance follows from it.
+        progressive: takes the ranks, if not one of its own.
 
     Raises:
         NotLearnable: the start has no gradients or no content, or was not learned from the parent.
     """
 
-    def __init__(self, start: Model, parent: Model, parameters: FitParameters, seed: int = 1) -> None:
+    def __init__(
+        self,
+        start: Model,
+        parent: Model,
+        parameters: FitParameters,
+        seed: int = 1,
+        progressive: Progressive | None = None,
+    ) -> None:
         if start.gradients is None or start.content is None:
             raise NotLearnable(f"model {start.version}: must be kept with its gradients and content to learn on")
         self._parent = _Frozen(parent, start)
         self._start, self.parameters = start, parameters
-        self.progressive = Progressive()
+        self.progressive = progressive or Progressive()
         self.examples = 0
         """Examples trained on so far [count]."""
         self._random = np.random.default_rng(seed)
@@ -108,14 +119,17 @@ class OnlineModel:
         Raises:
             Diverged: the model is as it was before.
         """
+        began = time.perf_counter()
         tested = self._test(batch)
+        fitted_from = time.perf_counter()
         examples = self.growing.fit([observed.example for observed in batch], self.parameters)
+        fitted = time.perf_counter()
         self.examples += examples
         for observed in batch:
             item = self.growing.content.find(observed.example.item_id)
             if item >= 0:
                 self._visits.add(observed.session, item, observed.time_us)
-        return Learned(examples, tested)
+        return Learned(examples, tested, fitted_from - began, fitted - fitted_from)
 
     def ranks(self, examples: Sequence[Example]) -> tuple[Ranks, Ranks]:
         """Return the ranks of the examples' items among all, by this model and by its parent."""

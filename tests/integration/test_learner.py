@@ -57,7 +57,7 @@ class Shop:
 
     def learner(self, **changed: object) -> Learner:
         """A new process, as it were."""
-        settings = self.settings.model_copy(update={"learn_cpu_ratio": 1.0, **changed})
+        settings = self.settings.model_copy(update={"learn_cpu_ratio": 1.0, "learn_rate": 0.1, **changed})
         return Learner(settings, self.log, rest=lambda _seconds: None, now=self.clock)
 
     def read_all(self, learner: Learner) -> None:

@@ -1,0 +1,1 @@
+"""Learning from a replayed log: what it brings, and what it costs as it grows."""
