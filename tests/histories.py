@@ -8,15 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recommender.features import FeatureRow, Interaction, ItemCatalogue, UserItems, UserPurchases
 from recommender.features.memory import FeatureMemory
 from recommender.features.user import INTEREST
-from recommender.history import EVENT_TIMESTAMP, SCHEMAS, HistoryWriter, ensure_tables, parts_glob
-from recommender.model.dataset import HistoryJoin
+from recommender.history import EVENT_TIMESTAMP, SCHEMAS, HistoryWriter, ensure_tables
 from recommender.model.history_source import PointInTimeJoin
 
 KINDS = ("shoe", "lamp")
@@ -82,23 +80,6 @@ def described(item_id: str, kind: str) -> ItemCatalogue:
     """Return the catalogue row of a shoe or a lamp; number 10 of each is never looked at."""
     title, brand = f"Fine {kind}", f"{kind} makers"
     return ItemCatalogue(item_id, 1, True, 5, 4_900, "EUR", title, CATEGORIES[kind], brand, ["sale"], "", "", 1)
-
-
-def plain_join(history_dir: Path) -> HistoryJoin:
-    """Return a point-in-time join that takes, view by view, the latest row not after each instant."""
-    ensure_tables(history_dir)
-
-    def join(entity_rows: pd.DataFrame, row_types: Sequence[type[FeatureRow]]) -> pd.DataFrame:
-        joined = entity_rows.sort_values(EVENT_TIMESTAMP)
-        for row_type in row_types:
-            rows = pq.read_table(parts_glob(history_dir, row_type.view).rpartition("/")[0]).to_pandas()
-            names = {column.name: f"{row_type.view}__{column.name}" for column in row_type.columns()}
-            rows = rows.rename(columns=names).sort_values(EVENT_TIMESTAMP)
-            rows[f"{row_type.view}__{EVENT_TIMESTAMP}"] = rows[EVENT_TIMESTAMP]
-            joined = pd.merge_asof(joined, rows, on=EVENT_TIMESTAMP, by=row_type.entity)
-        return joined
-
-    return join
 
 
 def plain_batches(history_dir: Path, rows_per_batch: int = 7) -> PointInTimeJoin:

@@ -32,15 +32,6 @@ def ranks_by_vectors(shoppers: Floats, items: Floats, biases: Floats, targets: n
     return ranks
 
 
-def ranks_in_lists(lists: list[list[int]], targets: npt.NDArray[np.int32]) -> Ranks:
-    """Rank by a list for each shopper, best first; what is not in it is not ranked."""
-    found = (
-        ranked.index(target) if target in ranked else np.inf
-        for ranked, target in zip(lists, targets.tolist(), strict=True)
-    )
-    return np.fromiter(found, np.float64, len(lists))
-
-
 def hit_rate(ranks: Ranks, k: int) -> float:
     """Return the share of targets among the first ``k``."""
     return float((ranks < k).mean()) if len(ranks) else 0.0

@@ -15,15 +15,16 @@ from feast.infra.offline_stores.duckdb import DuckDBOfflineStore
 from recommender.features import Interaction, SessionFeatures, UserFeatures
 from recommender.history import EVENT_TIMESTAMP
 from recommender.installation import Installation
-from recommender.model.dataset import build
-from recommender.model.training import TrainingParameters, split_by_time, train
+from recommender.model.history_source import HistorySource
+from recommender.model.parts import encode_parts
 from recommender.settings import Settings
-from recommender.store import FeastFeatures
 from recommender.store.offline import LiveshelfOfflineStore
 from recommender.store.repository import apply, open_store
-from tests.histories import plain_join, two_taste_history, write_history
+from recommender.training.parameters import TrainingParameters
+from recommender.training.pipeline import split_by_time, train_model
+from tests.histories import plain_batches, two_taste_history, write_history
 
-PARAMETERS = TrainingParameters(embedding_size=16, threads=1, most_epochs=10)
+PARAMETERS = TrainingParameters(embedding_size=16, threads=1, most_epochs=10, test_examples=100)
 
 
 @pytest.fixture
@@ -34,17 +35,6 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installatio
     folder = tmp_path / "data"
     folder.mkdir()
     return Installation(folder)
-
-
-def test_feast_and_a_plain_recount_give_the_same_training_set(installation: Installation) -> None:
-    two_taste_history(installation.history_dir, sessions_each=20)
-    settings = Settings(data_dir=installation.data_dir)
-    apply(settings)
-    by_feast = build(installation.history_dir, FeastFeatures.open(settings).history_join, most_examples=1_000)
-    by_recount = build(installation.history_dir, plain_join(installation.history_dir), most_examples=1_000)
-    assert by_feast.states.features == by_recount.states.features
-    assert (by_feast.states.matrix != by_recount.states.matrix).nnz == 0
-    np.testing.assert_array_equal(by_feast.state_numbers, by_recount.state_numbers)
 
 
 @pytest.mark.parametrize("ttl", [timedelta(days=36_525), timedelta(minutes=10)])
@@ -82,33 +72,60 @@ def _plain(value: object) -> object:
 
 
 def test_training_with_one_thread_gives_the_same_model_each_time(tmp_path: Path) -> None:
+    two_taste_history(tmp_path)
+    one, other = (
+        train_model(HistorySource(tmp_path, plain_batches(tmp_path)), PARAMETERS, lambda *_: None) for _ in range(2)
+    )
+    assert one.item_ids == other.item_ids
+    for array in ("item_vectors", "item_biases", "shopper_embeddings", "item_embeddings", "item_feature_biases"):
+        np.testing.assert_array_equal(getattr(one, array), getattr(other, array))
+    assert one.parts.ranker is not None
+    assert encode_parts(one.parts) == encode_parts(other.parts)
+    assert one.manifest.metrics == other.manifest.metrics != {}
+    assert one.manifest.baselines == other.manifest.baselines != {}
+
+
+def test_a_model_says_what_it_was_trained_on(tmp_path: Path) -> None:
     two_taste_history(tmp_path, sessions_each=20)
-    data = build(tmp_path, plain_join(tmp_path), most_examples=1_000)
-    one, other = (train(data, PARAMETERS, lambda *_: None) for _ in range(2))
-    np.testing.assert_array_equal(one.embeddings.shopper_embeddings, other.embeddings.shopper_embeddings)
-    np.testing.assert_array_equal(one.embeddings.item_embeddings, other.embeddings.item_embeddings)
-    assert one.metrics == other.metrics
+    stages: dict[str, tuple[int, int]] = {}
+
+    def note(stage: str, done: int, most: int) -> None:
+        stages[stage] = (done, most)
+
+    model = train_model(HistorySource(tmp_path, plain_batches(tmp_path)), PARAMETERS, note, git_revision="abc123")
+    manifest = model.manifest
+    assert (manifest.events, manifest.examples, manifest.users, manifest.items) == (240, 240, 20, 20)
+    assert manifest.features == len(model.shopper_features) + len(model.item_features)
+    assert (manifest.data_from, manifest.data_to) == ("1970-01-12T13:46:40+00:00", "1970-01-12T20:18:20+00:00")
+    assert manifest.git_revision == "abc123"
+    assert set(manifest.baselines) == {"popularity", "recent_items", "next_item"}
+    assert stages["train"] == (manifest.epochs, manifest.epochs)
+    assert {"read events", "describe shoppers", "validate", "train", "test"} <= set(stages)
 
 
-def test_the_parts_are_in_order_of_time_and_share_no_instant(tmp_path: Path) -> None:
-    write_history(tmp_path, _events_by_threes())
-    data = build(tmp_path, plain_join(tmp_path), most_examples=1_000)
-    fitted, validation, test = (data.times_us[part] for part in split_by_time(data, PARAMETERS))
-    assert len(fitted) + len(validation) + len(test) == 60
+def test_the_parts_are_in_order_of_time_and_share_no_instant() -> None:
+    times = np.repeat(np.arange(1, 21), 3) * 10**9
+    split = split_by_time(times, PARAMETERS)
+    assert np.concatenate(split).tolist() == list(range(60))
+    fitted, validation, test = (times[part] for part in split)
     assert fitted.max() < validation.min() <= validation.max() < test.min()
 
 
+@pytest.mark.parametrize(
+    ("ratios", "lengths"),
+    [((0.0, 0.0), (100, 0, 0)), ((0.2, 0.0), (79, 21, 0)), ((0.0, 0.1), (89, 0, 11)), ((0.2, 0.1), (69, 20, 11))],
+)
+def test_a_part_without_a_ratio_is_empty(ratios: tuple[float, float], lengths: tuple[int, int, int]) -> None:
+    parameters = TrainingParameters(validation_ratio=ratios[0], test_ratio=ratios[1])
+    split = split_by_time(np.arange(100) + 10**9, parameters)
+    assert tuple(map(len, split)) == lengths
+
+
 def test_a_history_of_one_instant_is_trained_without_figures(tmp_path: Path) -> None:
-    write_history(tmp_path, [_event(number, 10**9) for number in range(30)])
-    data = build(tmp_path, plain_join(tmp_path), most_examples=1_000)
-    trained = train(data, PARAMETERS, lambda *_: None)
-    assert (trained.epochs, trained.metrics, trained.baselines) == (10, {}, {})
-    assert np.isfinite(trained.embeddings.item_embeddings).all()
-
-
-def _event(number: int, time_us: int) -> Interaction:
-    return Interaction(f"e{number:02d}", "view", time_us, f"s{number % 7}", item_id=f"i{number % 5}")
-
-
-def _events_by_threes() -> list[Interaction]:
-    return [_event(number, (1 + number // 3) * 10**9) for number in range(60)]
+    write_history(
+        tmp_path, [Interaction(f"e{n:02d}", "view", 10**9, f"s{n % 7}", item_id=f"i{n % 5}") for n in range(30)]
+    )
+    model = train_model(HistorySource(tmp_path, plain_batches(tmp_path)), PARAMETERS, lambda *_: None)
+    assert (model.manifest.epochs, model.manifest.metrics, model.manifest.baselines) == (10, {}, {})
+    assert model.parts.ranker is None
+    assert np.isfinite(model.item_vectors).all()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recommender.model.evaluation import hit_rate, mean_reciprocal_rank, metrics, ndcg, ranks_by_vectors, ranks_in_lists
+from recommender.model.evaluation import hit_rate, mean_reciprocal_rank, metrics, ndcg, ranks_by_vectors
 
 RANKS = np.array([0.0, 1.0, 9.0, 10.0, 19.0, 20.0, np.inf])
 
@@ -35,7 +35,3 @@ def test_ranks_go_by_product_plus_bias() -> None:
     biases = np.array([0, 0, 0.5], np.float32)
     targets = np.array([0, 0, 2], np.int32)
     assert ranks_by_vectors(shoppers, items, biases, targets).tolist() == [0.0, 2.0, 0.0]
-
-
-def test_what_is_not_in_the_list_is_not_ranked() -> None:
-    assert ranks_in_lists([[4, 2], [1], []], np.array([2, 2, 2], np.int32)).tolist() == [1.0, np.inf, np.inf]
