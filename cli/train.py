@@ -17,12 +17,12 @@ from rich.table import Table
 from cli.problem import WRONG_USE, Problem, existing_installation
 from cli.training_parameters import read_parameters
 from recommender.installation import Installation
-from recommender.model.history_source import HistorySource, PointInTimeJoin
 from recommender.model.manifest import Manifest
 from recommender.model.registry import ModelRegistry
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
 from recommender.store.repository import NotApplied, apply
+from recommender.training.history_source import HistorySource, PointInTimeJoin
 from recommender.training.parameters import TrainingParameters
 from recommender.training.version import Outcome, train_version
 

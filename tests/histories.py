@@ -15,7 +15,7 @@ from recommender.features import FeatureRow, Interaction, ItemCatalogue, UserIte
 from recommender.features.memory import FeatureMemory
 from recommender.features.user import INTEREST
 from recommender.history import EVENT_TIMESTAMP, SCHEMAS, HistoryWriter, ensure_tables
-from recommender.model.history_source import PointInTimeJoin
+from recommender.training.history_source import PointInTimeJoin
 
 KINDS = ("shoe", "lamp")
 CATEGORIES = {"shoe": "Wear > Shoes", "lamp": "Home > Lamps"}

@@ -16,15 +16,15 @@ from recommender.learning.examples import ExampleMaker, Observed
 from recommender.learning.growing import FitParameters
 from recommender.learning.online import OnlineModel
 from recommender.model.artifact import Model
-from recommender.model.dataset import TARGET_WEIGHTS
-from recommender.model.replay_source import ReplaySource
 from recommender.serving.item_table import ItemTable
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.recommender import recommend
 from recommender.serving.request import SlateRequest
+from recommender.training.dataset import TARGET_WEIGHTS
 from recommender.training.parameters import TrainingParameters
 from recommender.training.pipeline import train_model
 from recommender.training.questions import table_of
+from recommender.training.replay_source import ReplaySource
 
 Event = Any
 BATCH = 100

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.learning.progressive import Progressive
-from recommender.model.evaluation import Ranks, hit_rate, mean_reciprocal_rank
+from recommender.training.evaluation import Ranks, hit_rate, mean_reciprocal_rank
 
 K = 20
 

@@ -17,9 +17,9 @@ from recommender.learning.examples import ExampleMaker, Observed
 from recommender.learning.growing import FitParameters
 from recommender.learning.online import OnlineModel
 from recommender.model.artifact import write_model
-from recommender.model.replay_source import ReplaySource
 from recommender.training.parameters import TrainingParameters
 from recommender.training.pipeline import train_model
+from recommender.training.replay_source import ReplaySource
 
 BATCH = 500
 _LEVELS = 5
@@ -46,9 +46,9 @@ def run(users: int, fit: FitParameters, seed: int, display: Display, result: dic
     events = 0
     for event in shop.growth(users):
         events += 1
-        began = time.perf_counter()
+        began = time.process_time()
         observed = maker.take(event)
-        costs.describing_s += time.perf_counter() - began
+        costs.describing_s += time.process_time() - began
         if observed is not None:
             batch.append(observed)
         if len(batch) == BATCH:
@@ -66,7 +66,7 @@ def run(users: int, fit: FitParameters, seed: int, display: Display, result: dic
 
 
 class _Costs:
-    """Time and memory since the last level."""
+    """Processor time and memory since the last level."""
 
     def __init__(self, learning: OnlineModel, maker: ExampleMaker, every: int) -> None:
         self._learning, self._maker, self._every = learning, maker, every
@@ -87,12 +87,12 @@ class _Costs:
         if users < (len(self.levels) + 1) * self._every or not self._fits:
             return
         growing = self._learning.growing
-        began = time.perf_counter()
+        began = time.process_time()
         model = self._learning.model()
-        made = time.perf_counter()
+        made = time.process_time()
         with tempfile.TemporaryDirectory(prefix="liveshelf-bench-") as name:
             write_model(model, Path(name) / "version")
-            written = time.perf_counter()
+            written = time.process_time()
             size = sum(path.stat().st_size for path in (Path(name) / "version").iterdir())
         self.levels.append(
             {

@@ -14,15 +14,15 @@ from recommender.evaluation.log import Event, Progress
 from recommender.features.interaction import Interaction
 from recommender.features.memory import FeatureMemory
 from recommender.features.shopper import Shopper
-from recommender.model.dataset import TooLittleHistory
 from recommender.model.description import describe_shopper
-from recommender.model.replay_source import ReplaySource
 from recommender.serving.item_table import ItemTable
 from recommender.serving.recommender import recommend
 from recommender.serving.request import SlateRequest
+from recommender.training.dataset import TooLittleHistory
 from recommender.training.parameters import TrainingParameters
 from recommender.training.pipeline import train_model
 from recommender.training.questions import table_of
+from recommender.training.replay_source import ReplaySource
 
 
 class Liveshelf:

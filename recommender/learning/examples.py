@@ -10,8 +10,8 @@ from recommender.features.item_catalogue import UNKNOWN
 from recommender.features.memory import FeatureMemory
 from recommender.features.shopper import Shopper
 from recommender.learning.growing import Example
-from recommender.model.dataset import TARGET_WEIGHTS
 from recommender.model.description import Description, describe_item, describe_shopper
+from recommender.training.dataset import TARGET_WEIGHTS
 
 _MOMENTS = 20_000
 """Shoppers whose latest moment is remembered [count]."""

@@ -16,8 +16,8 @@ from recommender.learning.progressive import Progressive
 from recommender.learning.visits import RecentVisits
 from recommender.model.artifact import Gradients, Model
 from recommender.model.description import Description
-from recommender.model.evaluation import Ranks, ranks_by_vectors
 from recommender.model.links import Links
+from recommender.training.evaluation import Ranks, ranks_by_vectors
 
 _CATEGORY, _BRAND = "category=", "brand="
 TESTED_EXAMPLES = 200
@@ -34,6 +34,7 @@ class Learned(NamedTuple):
     examples: int
     tested: int
     test_s: float
+    """Processor time that the test took; likewise the training."""
     fit_s: float
 
 
@@ -119,11 +120,11 @@ class OnlineModel:
         Raises:
             Diverged: the model is as it was before.
         """
-        began = time.perf_counter()
+        began = time.process_time()
         tested = self._test(batch)
-        fitted_from = time.perf_counter()
+        fitted_from = time.process_time()
         examples = self.growing.fit([observed.example for observed in batch], self.parameters)
-        fitted = time.perf_counter()
+        fitted = time.process_time()
         self.examples += examples
         for observed in batch:
             item = self.growing.content.find(observed.example.item_id)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recommender.model.evaluation import Ranks
+from recommender.training.evaluation import Ranks
 
 K = 20
 FADING_EXAMPLES = 2_000

@@ -11,10 +11,10 @@ import scipy.sparse as sp
 
 from recommender.features.session import VISIT_GAP_US
 from recommender.learning.embeddings import Rows
-from recommender.model.fitting import FOLLOWER_HALF_LIFE_US, followers, links_of
 from recommender.model.links import Links
 from recommender.model.parts import Parts
 from recommender.model.visits import Visits
+from recommender.training.fitting import FOLLOWER_HALF_LIFE_US, followers, links_of
 from recommender.training.sources import LATEST_EVENTS, VISIT_ITEMS
 
 _MOST_RECENT = 1_000_000

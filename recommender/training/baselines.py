@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from recommender.model.dataset import Targets
-from recommender.model.evaluation import metrics
+from recommender.training.dataset import Targets
+from recommender.training.evaluation import metrics
 from recommender.training.questions import Question
 from recommender.training.sources import visit_numbers
 

@@ -18,8 +18,8 @@ import scipy.sparse as sp
 from lightfm import LightFM
 
 from recommender.model.artifact import Gradients
-from recommender.model.encoding import Encoded
-from recommender.model.evaluation import Ranks, ranks_by_vectors
+from recommender.training.encoding import Encoded
+from recommender.training.evaluation import Ranks, ranks_by_vectors
 from recommender.training.parameters import TrainingParameters
 
 Floats = npt.NDArray[np.float32]

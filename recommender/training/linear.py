@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recommender.model.dataset import Targets
-from recommender.model.fitting import fit_linear
+from recommender.training.dataset import Targets
+from recommender.training.fitting import fit_linear
 from recommender.training.parameters import TrainingParameters
 from recommender.training.sources import histories_matrix, shopper_numbers
 

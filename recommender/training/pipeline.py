@@ -19,13 +19,13 @@ import numpy.typing as npt
 from recommender.events import utc_from_us
 from recommender.features import SessionFeatures, UserFeatures, UserItems, UserPurchases
 from recommender.model.artifact import Model
-from recommender.model.dataset import LEAST_EVENTS, LEAST_ITEMS, Targets, TooLittleHistory, TrainingSource
 from recommender.model.description import describe_item, describe_shopper
-from recommender.model.encoding import Encoded, encode
-from recommender.model.evaluation import metrics, ndcg
 from recommender.model.manifest import Manifest
 from recommender.training.baselines import baseline_metrics
+from recommender.training.dataset import LEAST_EVENTS, LEAST_ITEMS, Targets, TooLittleHistory, TrainingSource
 from recommender.training.embeddings import Embeddings, Examples, Fit
+from recommender.training.encoding import encode
+from recommender.training.evaluation import metrics, ndcg
 from recommender.training.linear import choose_l2
 from recommender.training.parameters import TrainingParameters
 from recommender.training.questions import Question, learn_ranker, ranks, table_of

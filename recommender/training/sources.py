@@ -10,14 +10,14 @@ import scipy.sparse as sp
 
 from recommender.features.session import VISIT_GAP_US
 from recommender.model.artifact import Model
-from recommender.model.dataset import Targets
-from recommender.model.fitting import fit_linear, followers
 from recommender.model.links import Links
 from recommender.model.manifest import Manifest
 from recommender.model.parts import Parts, no_visits
 from recommender.model.ranker import Ranker
 from recommender.model.visits import Visits
+from recommender.training.dataset import Targets
 from recommender.training.embeddings import Embeddings
+from recommender.training.fitting import fit_linear, followers
 
 Numbers = npt.NDArray[np.int64]
 

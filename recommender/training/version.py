@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from recommender.model.artifact import Model
-from recommender.model.dataset import TrainingSource
-from recommender.model.gate import Verdict, judge
 from recommender.model.registry import ModelRegistry
+from recommender.training.dataset import TrainingSource
+from recommender.training.gate import Verdict, judge
 from recommender.training.parameters import TrainingParameters
 from recommender.training.pipeline import Progress, train_model
 

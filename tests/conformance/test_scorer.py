@@ -9,11 +9,11 @@ from recommender.features import SessionFeatures
 from recommender.features.shopper import Shopper
 from recommender.model.artifact import Model
 from recommender.model.description import Description, describe_item, describe_shopper
-from recommender.model.history_source import HistorySource
 from recommender.model.links import Links
 from recommender.model.registry import ModelRegistry
 from recommender.model.visits import Visits
 from recommender.serving.matrix import FEATURES
+from recommender.training.history_source import HistorySource
 from recommender.training.parameters import TrainingParameters
 from recommender.training.version import train_version
 from tests.histories import CATEGORIES, KINDS, described, plain_batches, two_taste_history

@@ -16,8 +16,8 @@ from benchmarks.training.month import MONTH_US, month, range_for
 from cli.main import app
 from recommender.features import Interaction
 from recommender.history import ensure_tables
-from recommender.model.history_source import HistorySource
-from recommender.model.replay_source import ReplaySource
+from recommender.training.history_source import HistorySource
+from recommender.training.replay_source import ReplaySource
 from tests.histories import plain_batches
 
 EVENTS = 1_500

@@ -21,13 +21,13 @@ from recommender.features import ItemActivity, ItemCatalogue, interaction
 from recommender.features.memory import ItemRows
 from recommender.features.shopper import Shopper
 from recommender.installation import Installation
-from recommender.model.dataset import TARGET_KINDS
-from recommender.model.history_source import HistorySource
 from recommender.settings import Settings
 from recommender.simulator.simulation import Pace, Simulation
 from recommender.simulator.steps import Happening
 from recommender.store import FeastFeatures
 from recommender.store.repository import apply
+from recommender.training.dataset import TARGET_KINDS
+from recommender.training.history_source import HistorySource
 from tests.integration.recount import read_taobao
 from tests.integration.stream import Stream
 

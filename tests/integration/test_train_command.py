@@ -17,8 +17,8 @@ from cli.train import run
 from recommender.features import Interaction
 from recommender.history import ensure_tables
 from recommender.installation import Installation
-from recommender.model.dataset import TooLittleHistory
 from recommender.model.registry import ModelRegistry
+from recommender.training.dataset import TooLittleHistory
 from recommender.training.parameters import TrainingParameters
 from tests.histories import two_taste_history, write_history
 

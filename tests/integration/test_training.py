@@ -15,11 +15,11 @@ from feast.infra.offline_stores.duckdb import DuckDBOfflineStore
 from recommender.features import Interaction, SessionFeatures, UserFeatures
 from recommender.history import EVENT_TIMESTAMP
 from recommender.installation import Installation
-from recommender.model.history_source import HistorySource
 from recommender.model.parts import encode_parts
 from recommender.settings import Settings
 from recommender.store.offline import LiveshelfOfflineStore
 from recommender.store.repository import apply, open_store
+from recommender.training.history_source import HistorySource
 from recommender.training.parameters import TrainingParameters
 from recommender.training.pipeline import split_by_time, train_model
 from tests.histories import plain_batches, two_taste_history, write_history

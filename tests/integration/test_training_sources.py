@@ -12,10 +12,10 @@ import pytest
 from recommender.features import Interaction, implicit_session
 from recommender.history import EVENT_TIMESTAMP
 from recommender.installation import Installation
-from recommender.model.history_source import SHOPPER_VIEWS, HistorySource
 from recommender.settings import Settings
 from recommender.store import FeastFeatures, point_in_time
 from recommender.store.repository import apply
+from recommender.training.history_source import SHOPPER_VIEWS, HistorySource
 from tests.histories import plain_batches, write_history
 
 KINDS = ("view", "view", "click", "add_to_cart", "purchase", "search")

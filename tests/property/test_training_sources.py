@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from recommender.features import Interaction, implicit_session
 from recommender.features.shopper import Shopper
-from recommender.model.dataset import TARGET_KINDS, Targets, TrainingSource
-from recommender.model.history_source import HistorySource
-from recommender.model.replay_source import ReplaySource
+from recommender.training.dataset import TARGET_KINDS, Targets, TrainingSource
+from recommender.training.history_source import HistorySource
+from recommender.training.replay_source import ReplaySource
 from tests.histories import plain_batches, write_history
 
 KINDS = (*TARGET_KINDS, "search", "remove_from_cart")

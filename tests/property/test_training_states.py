@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from recommender.features import Interaction, implicit_session
 from recommender.features.shopper import Shopper
-from recommender.model.dataset import TARGET_WEIGHTS, Numbers
 from recommender.model.description import describe_shopper, group_of
-from recommender.model.history_source import HistorySource
+from recommender.training.dataset import TARGET_WEIGHTS, Numbers
+from recommender.training.history_source import HistorySource
 from recommender.training.parameters import TrainingParameters
 from recommender.training.pipeline import train_model
 from tests.histories import plain_batches, write_history

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recommender.model.gate import LEAST_SHARED, Asked, judge
+from recommender.training.gate import LEAST_SHARED, Asked, judge
 
 FIGURES = {"ndcg@20": 0.200, "mrr@20": 0.100, "hit_rate@10": 0.3}
 

@@ -7,10 +7,10 @@ import random
 import numpy as np
 
 from recommender.learning.visits import RecentVisits
-from recommender.model.fitting import followers
 from recommender.model.links import Links
 from recommender.model.parts import Parts
 from recommender.model.visits import Visits
+from recommender.training.fitting import followers
 from tests.learning import START_US
 
 ITEMS = 40

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recommender.model.evaluation import hit_rate, mean_reciprocal_rank, metrics, ndcg, ranks_by_vectors
+from recommender.training.evaluation import hit_rate, mean_reciprocal_rank, metrics, ndcg, ranks_by_vectors
 
 RANKS = np.array([0.0, 1.0, 9.0, 10.0, 19.0, 20.0, np.inf])
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from recommender.history import EVENTS, SCHEMAS, part_files
-from recommender.model.dataset import TARGET_KINDS, Numbers, Targets
+from recommender.training.dataset import TARGET_KINDS, Numbers, Targets
 
 _IDS = ("session_id", "user_id", "item_id", "order_id", "device", "country", "kind")
 TARGET_COLUMNS = ("event_id", "event_time", *_IDS)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recommender.model.evaluation import Ranks, discounted_gains, reciprocal_gains
+from recommender.training.evaluation import Ranks, discounted_gains, reciprocal_gains
 
 MARGIN = 0.05
 """How much worse, relative to the current version, the new one may be."""

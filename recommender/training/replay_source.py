@@ -13,8 +13,8 @@ from recommender.features.interaction import Interaction
 from recommender.features.memory import FeatureMemory, ItemRows
 from recommender.features.shopper import Shopper
 from recommender.history import EVENTS, SCHEMAS
-from recommender.model.dataset import TARGET_WEIGHTS, Numbers, Targets, by_moment
-from recommender.model.history_targets import TARGET_COLUMNS, targets_of
+from recommender.training.dataset import TARGET_WEIGHTS, Numbers, Targets, by_moment
+from recommender.training.history_targets import TARGET_COLUMNS, targets_of
 
 _FIELDS = {"event_time": "time_us"}
 

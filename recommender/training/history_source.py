@@ -25,9 +25,9 @@ from recommender.features.shopper import Shopper
 from recommender.features.user_items import UserItems
 from recommender.features.user_purchases import UserPurchases
 from recommender.history import EVENT_TIMESTAMP, SCHEMAS, part_files
-from recommender.model.dataset import Numbers, Targets, by_moment
-from recommender.model.history_rows import rows_found
-from recommender.model.history_targets import read_targets
+from recommender.training.dataset import Numbers, Targets, by_moment
+from recommender.training.history_rows import rows_found
+from recommender.training.history_targets import read_targets
 
 PointInTimeJoin = Callable[[pa.Table, Sequence[type[FeatureRow]]], Iterator[pa.Table]]
 """Adds to entity rows (entity ids, ``event_timestamp``, others that pass through) the columns of each view as
