@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import Coroutine
 from typing import Any
@@ -25,6 +26,7 @@ from recommender.settings import Settings
 from recommender.store import FeastFeatures, Shopper
 
 _OPEN_AGAIN_AFTER_S = 1.0
+_LOOK_EVERY_S = 0.1
 _PING_S = 1.0
 _SHOPPER_S = 1.0
 
@@ -47,7 +49,7 @@ class Backend:
         self._redis = redis.asyncio.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0)
         self._letters_redis = redis.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0)
         self.letterbox = Letterbox(RedisDeadLetters(self._letters_redis), metrics.letters_lost.inc)
-        self.models = ModelRegistry(Installation(settings.data_dir).models_dir)
+        self.models = ModelRegistry(Installation(settings.data_dir).models_dir, serves=True)
         self.models_work = asyncio.Lock()
         self.watcher = ModelWatcher(self.table, self.models, metrics.model_swap_seconds.observe)
         self._features: FeastFeatures | None = None
@@ -57,7 +59,12 @@ class Backend:
 
     def start(self) -> None:
         """Begin the background work."""
-        work: list[Coroutine[Any, Any, None]] = [self._serve_items(), self.watcher.run(), self.letterbox.run()]
+        work: list[Coroutine[Any, Any, None]] = [
+            self._serve_items(),
+            self.watcher.run(),
+            self.letterbox.run(),
+            self._settle(),
+        ]
         self._work = [asyncio.create_task(each) for each in work]
 
     async def close(self) -> None:
@@ -123,6 +130,13 @@ class Backend:
             self.table, features, ChangeReader(self._redis), self.metrics.change_delay_seconds.observe
         )
         await self._refresher.run()
+
+    async def _settle(self) -> None:
+        """Spare the garbage collector what is there for good: going through it would stop all requests for a while."""
+        while self._refresher is None or not self._refresher.loaded:
+            await asyncio.sleep(_LOOK_EVERY_S)
+        gc.collect()
+        gc.freeze()
 
     async def _open_features(self) -> FeastFeatures:
         while True:

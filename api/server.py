@@ -10,7 +10,7 @@ import uvicorn
 from api.app import create_app
 from recommender.settings import Settings
 
-_SWITCH_INTERVAL_S = 0.0005
+_SWITCH_INTERVAL_S = 0.0001
 """How long a background thread that computes may keep the interpreter from a waiting request."""
 _GRACE_S = 10
 _KEEP_ALIVE_S = 75

@@ -18,11 +18,13 @@ from recommender.model.activations import Activation, Activations, trail
 from recommender.model.artifact import (
     DamagedModel,
     Model,
+    read_content,
     read_gradients,
     read_manifest,
     read_model,
     write_model,
 )
+from recommender.model.fingerprint import Fingerprint, fingerprint
 from recommender.model.manifest import Manifest
 from recommender.model.overview import Overview
 
@@ -37,9 +39,6 @@ _ONLINE = 1
 """What an online version is worth when some have to go: more than an unreadable one, less than a full one."""
 _FRESH = timedelta(minutes=10)
 """For so long a new version that was never current is kept: whoever made it may be about to activate it."""
-
-Fingerprint = tuple[tuple[str, int, int], ...]
-"""Name, size and time of change of files: other ones once a file has changed."""
 
 
 class UnknownModel(DamagedModel):
@@ -76,10 +75,16 @@ class ModelRegistry:
     """A folder for each version, and a pointer file ``CURRENT`` that is replaced as a whole.
 
     Whoever changes the pointer, or removes versions, holds the lock of the folder; readers need none.
+
+    Args:
+        models_dir: the folder.
+        serves: whether this process loads what it activates; a version that was just checked is then not read again.
     """
 
-    def __init__(self, models_dir: Path) -> None:
+    def __init__(self, models_dir: Path, *, serves: bool = False) -> None:
         self._dir = models_dir
+        self._serves = serves
+        self._just_read: tuple[Fingerprint, Model] | None = None
         self._activations = Activations(models_dir / _ACTIVATIONS)
         self._checked: dict[str, tuple[Fingerprint, str | None]] = {}
 
@@ -221,7 +226,11 @@ class ModelRegistry:
         Raises:
             DamagedModel: there is no such version, or one of its files breaks a rule.
         """
-        return read_model(self._folder(version))
+        folder = self._folder(version)
+        just_read, self._just_read = self._just_read, None
+        if just_read is not None and just_read[0] == self._fingerprint(version):
+            return just_read[1]
+        return read_model(folder)
 
     def load_current(self) -> Model | None:
         """Read the current version, or return None if there is none yet.
@@ -234,10 +243,11 @@ class ModelRegistry:
 
     def damage(self, version: str) -> str | None:
         """Return why a version cannot be served, None where it can. Files are read again only once they change."""
-        fingerprint = self._fingerprint(version)
+        found = self._fingerprint(version)
         known = self._checked.get(version)
-        if known is None or known[0] != fingerprint:
-            known = self._checked[version] = (fingerprint, self._damage(version))
+        if known is None or known[0] != found:
+            known = self._checked[version] = (found, self._damage(version))
+            self._just_read = None
         return known[1]
 
     def overviews(self) -> list[Overview]:
@@ -272,14 +282,14 @@ class ModelRegistry:
 
     def size_bytes(self, version: str) -> int:
         """Return the size of a version's files."""
-        return sum(size for _, size, _ in self._fingerprint(version))
+        return sum(size for _, _, size, _ in self._fingerprint(version))
 
     def signs(self, version: str) -> object:
         """Return another value once the version's files have changed, or any version has been activated."""
-        return _fingerprint([self._dir / _CURRENT]), self._fingerprint(version)
+        return fingerprint([self._dir / _CURRENT]), self._fingerprint(version)
 
     def _fingerprint(self, version: str) -> Fingerprint:
-        return _fingerprint(sorted((self._dir / version).glob("*"))) if _VERSION.fullmatch(version) else ()
+        return fingerprint(sorted((self._dir / version).glob("*"))) if _VERSION.fullmatch(version) else ()
 
     def _point_to(
         self, version: str, act: Literal["activate", "rollback"], reason: str, now: datetime | None
@@ -313,8 +323,12 @@ class ModelRegistry:
 
     def _check(self, version: str) -> None:
         """Read all of a version, what only learning needs included."""
-        self.load(version)
-        read_gradients(self._folder(version))
+        folder, found = self._folder(version), self._fingerprint(version)
+        model = read_model(folder)
+        read_gradients(folder)
+        read_content(folder)
+        if self._serves:
+            self._just_read = (found, model)
 
     def _damage(self, version: str) -> str | None:
         try:
@@ -368,17 +382,6 @@ class ModelRegistry:
         if not folder.is_dir():
             raise UnknownModel(f"model version: must be one that the registry has; got {version}")
         return folder
-
-
-def _fingerprint(paths: list[Path]) -> Fingerprint:
-    found = []
-    for path in paths:
-        try:
-            stat = path.stat()
-        except OSError:
-            continue
-        found.append((f"{path.name} {stat.st_ino}", stat.st_size, stat.st_mtime_ns))
-    return tuple(found)
 
 
 def _is_alive(pid: int) -> bool:

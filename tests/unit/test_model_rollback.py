@@ -290,3 +290,32 @@ def test_who_waits_too_long_for_others_is_told_who_they_are(
     ):
         registry.activate(version)
     assert registry.activate(version).version == version
+
+
+def test_a_process_that_serves_does_not_read_again_what_it_has_just_checked(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = ModelRegistry(models_dir, serves=True)
+    a, b = saved(registry, 2)
+    activate_all(registry, [a, b])
+    read: list[str] = []
+    original = registry_module.read_model
+    monkeypatch.setattr(registry_module, "read_model", lambda folder: read.append(folder.name) or original(folder))
+    assert registry.load(b).version == b
+    assert read == []
+    assert registry.load(b).version == b
+    registry.rollback()
+    assert registry.load(a).version == a
+    assert read == [b, a]
+
+
+def test_what_changes_between_check_and_load_is_read_again(models_dir: Path) -> None:
+    registry = ModelRegistry(models_dir, serves=True)
+    a, b = saved(registry, 2)
+    registry.activate(a)
+    damage(models_dir, a)
+    with pytest.raises(DamagedModel):
+        registry.load(a)
+    registry.activate(b)
+    assert registry.overviews()[0].damage is not None
+    assert registry.load(b).version == b
