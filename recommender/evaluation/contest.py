@@ -28,6 +28,7 @@ Parameters = dict[str, Any]
 _QUESTIONS = 1_000
 """Most that a choice is made by."""
 _MOST_OF_SPAN = 0.25
+_DAY_US = 86_400_000_000
 _CHOOSE_AT = {"next-item": 20, "future": 10}
 
 
@@ -50,6 +51,8 @@ class Contest:
     def __init__(self, protocol: Protocol, seed: int) -> None:
         self.name: ProtocolName = protocol.name
         self.seed = seed
+        self.horizon_days = _horizon_days(protocol)
+        """How far ahead is to be foreseen; 0 for what comes next, and for parts that are not parted in time."""
         self._protocol = protocol
         self._coded: tuple[Sequence[Event], Coded] | None = None
         self._validation: tuple[Sequence[Event], Validation | None] | None = None
@@ -115,3 +118,10 @@ class Contest:
             return before_the_end(train, last_tenth_us(train))
         holdout_us = span_us(whole.test)[1] - whole.cut_us
         return before_the_end(train, max(1, min(holdout_us, int((last - first) * _MOST_OF_SPAN))))
+
+
+def _horizon_days(protocol: Protocol) -> float:
+    split = protocol.split
+    if protocol.name == "next-item" or split.overlaps:
+        return 0.0
+    return max(0, span_us(split.test)[1] - split.cut_us) / _DAY_US

@@ -31,7 +31,7 @@ class Liveshelf:
     name = "liveshelf"
 
     def __init__(self, contest: Contest) -> None:
-        self._parameters = TrainingParameters(test_ratio=0.0, seed=contest.seed)
+        self._parameters = TrainingParameters(test_ratio=0.0, seed=contest.seed, horizon_days=contest.horizon_days)
         self._memory = FeatureMemory()
         self._table = ItemTable()
 

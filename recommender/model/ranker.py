@@ -1,7 +1,8 @@
 """The ranker: one score for a candidate, learned from what the sources say of it and what the features know.
 
-Sources: Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", Microsoft Research 2010; Ke et al., "LightGBM:
-A Highly Efficient Gradient Boosting Decision Tree", NIPS 2017. Its trees are kept as LightGBM's text: numbers, no code.
+Source: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", NIPS 2017. The trees give the log
+odds that a candidate is right; LambdaRank and its kin did no better (docs/model.md). They are kept as LightGBM's text, which
+holds numbers and no code.
 """
 
 from __future__ import annotations
@@ -52,39 +53,34 @@ class Ranker:
 
 def fit_ranker(
     features: Sequence[str],
-    fitted: tuple[Floats, Floats, npt.NDArray[np.int64]],
-    validation: tuple[Floats, Floats, npt.NDArray[np.int64]],
+    fitted: tuple[Floats, Floats],
+    validation: tuple[Floats, Floats],
     *,
     seed: int,
     threads: int,
-    cut: int = 20,
 ) -> Ranker:
-    """Fit trees by LambdaRank on NDCG, as many as serve the validation part best.
+    """Fit trees to the chance that a candidate is right, as many as serve the validation part best.
 
     Args:
         features: names of the columns.
-        fitted: candidates float32 [n, n_features], relevance float32 [n], and how many candidates each question has.
+        fitted: candidates float32 [n, n_features], and which ones are right, 0 or 1, float32 [n].
         validation: the same.
         seed: of the sampling of rows and columns.
         threads: processors to use.
-        cut: length of the list that is judged.
     """
     import lightgbm
 
     parameters = {
-        "objective": "lambdarank",
-        "metric": "ndcg",
-        "eval_at": [cut],
-        "lambdarank_truncation_level": cut + 10,
+        "objective": "binary",
+        "metric": "binary_logloss",
         "learning_rate": 0.06,
         "num_leaves": 15,
-        "min_data_in_leaf": 100,
+        "min_data_in_leaf": 50,
         "feature_fraction": 0.6,
         "bagging_fraction": 0.8,
         "bagging_freq": 1,
         "lambda_l2": 5.0,
         "max_bin": 127,
-        "label_gain": list(range(8)),
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
@@ -92,12 +88,11 @@ def fit_ranker(
         "verbosity": -1,
     }
     sets: list[Any] = []
-    for candidates, relevance, sizes in (fitted, validation):
+    for candidates, right in (fitted, validation):
         sets.append(
             lightgbm.Dataset(
                 candidates,
-                label=relevance,
-                group=sizes,
+                label=right,
                 feature_name=list(features),
                 params=parameters,
                 reference=sets[0] if sets else None,

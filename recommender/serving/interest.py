@@ -102,8 +102,8 @@ def interest(shopper: Shopper) -> Interest:
         items or {item_id: ORDER_DECAY**place for place, item_id in enumerate(list(looked)[:_RECENT_ITEMS])},
         looked,
         {
-            item_id: Bought(*about)
-            for item_id, *about in zip(
+            item_id: Bought(orders, units, at_ms, interval)
+            for item_id, orders, units, at_ms, interval in zip(
                 bought.items, bought.orders, bought.units, bought.last_at_ms, bought.interval_days, strict=True
             )
         }

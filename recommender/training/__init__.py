@@ -1,1 +1,1 @@
-"""Training: from what happened to a model version. It loads LightFM, LightGBM and pandas, which serving does without."""
+"""Training: from what happened to a model version. It loads LightFM, LightGBM and pandas; serving does without."""

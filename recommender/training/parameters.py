@@ -31,6 +31,9 @@ class TrainingParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Most states of the validation part that the ranker learns from; 0 for a model without a ranker."""
     test_examples: Annotated[int, msgspec.Meta(ge=0)] = 3_000
     """Most examples that the figures are taken from."""
+    horizon_days: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """What the ranker is to foresee: 0 for what a shopper looks at next, else what known users buy within so many days
+    (or look at, in a shop without purchases)."""
     validation_ratio: Ratio = 0.15
     test_ratio: Ratio = 0.1
     linear_l2: tuple[float, ...] = (20.0, 100.0, 500.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -19,8 +19,9 @@ import numpy.typing as npt
 from recommender.events import utc_from_us
 from recommender.features import SessionFeatures, UserFeatures, UserItems, UserPurchases
 from recommender.model.artifact import Model
-from recommender.model.description import describe_item, describe_shopper
+from recommender.model.description import Description, describe_item, describe_shopper
 from recommender.model.manifest import Manifest
+from recommender.training.asking import DAY_US, Asking, sample
 from recommender.training.baselines import baseline_metrics
 from recommender.training.dataset import LEAST_EVENTS, LEAST_ITEMS, Targets, TooLittleHistory, TrainingSource
 from recommender.training.embeddings import Embeddings, Examples, Fit
@@ -115,12 +116,15 @@ def train_model(
 
 
 def split_by_time(times_us: Numbers, parameters: TrainingParameters) -> Split:
-    """Split events, given in order of time."""
+    """Split events, given in order of time: by shares of their number, or by the horizon that is to be foreseen."""
     last = len(times_us) - 1
     test_from = validate_from = int(times_us[-1]) + 1
-    if parameters.test_ratio:
-        test_from = validate_from = int(times_us[int(last * (1 - parameters.test_ratio))])
-    if parameters.validation_ratio:
+    horizon_us = round(parameters.horizon_days * DAY_US)
+    if horizon_us:
+        test_from -= horizon_us if parameters.test_ratio else 0
+        validate_from = test_from - (horizon_us if parameters.validation_ratio else 0)
+    elif parameters.test_ratio or parameters.validation_ratio:
+        test_from = int(times_us[int(last * (1 - parameters.test_ratio))]) if parameters.test_ratio else test_from
         validate_from = int(times_us[int(last * (1 - parameters.test_ratio - parameters.validation_ratio))])
     first, second = np.searchsorted(times_us, [validate_from, test_from])
     numbers = np.arange(len(times_us))
@@ -133,17 +137,18 @@ def _prepare(
     numbers = np.arange(len(targets))
     if len(numbers) > parameters.most_examples:
         numbers = np.linspace(0, len(numbers) - 1, parameters.most_examples).round().astype(np.int64)
-    for_ranker = _sample(_moments(targets, split.validation), parameters.ranker_questions, parameters.seed)
-    for_test = _sample(_moments(targets, split.test), parameters.test_examples, parameters.seed)
+    asking = Asking(targets, parameters)
+    for_ranker = asking.about(split.validation, parameters.ranker_questions)
+    for_test = asking.about(split.test, parameters.test_examples)
     firsts, places = targets.moments(numbers)
-    wanted, where = np.unique(np.concatenate([firsts, for_ranker, for_test]), return_inverse=True)
+    asked = {number: ("questions", asked) for number, asked in for_ranker.items()}
+    asked |= {number: ("tests", about) for number, about in for_test.items()}
+    wanted, where = np.unique(np.r_[firsts, np.fromiter(asked, np.int64, len(asked))], return_inverse=True)
     of_example = np.zeros(len(wanted), bool)
     of_example[where[: len(firsts)]] = True
-    asked = dict.fromkeys(for_ranker.tolist(), "questions") | dict.fromkeys(for_test.tolist(), "tests")
     kept: dict[str, list[Question]] = {"questions": [], "tests": []}
-    answers = _answers(targets, np.concatenate([for_ranker, for_test]))
 
-    def descriptions():  # type: ignore[no-untyped-def]
+    def descriptions() -> Iterator[Description]:
         for done, (number, shopper) in enumerate(zip(wanted.tolist(), source.shoppers(wanted), strict=True), 1):
             if done % 1_000 == 0 or done == len(wanted):
                 progress("describe shoppers", done, len(wanted))
@@ -151,7 +156,8 @@ def _prepare(
             device = targets.device_names[targets.devices[number]]
             country = targets.country_names[targets.countries[number]]
             if number in asked:
-                kept[asked[number]].append(Question(shopper, now_us, device, country, answers[number]))
+                part, about = asked[number]
+                kept[part].append(Question(shopper, about.now_us, device, country, about.answers))
             if of_example[done - 1]:
                 yield describe_shopper(shopper, now_us=now_us, device=device, country=country)
 
@@ -168,38 +174,13 @@ def _prepare(
     return Prepared(targets, examples, numbers, item_ids, kept["questions"], kept["tests"])
 
 
-def _moments(targets: Targets, numbers: Numbers) -> Numbers:
-    return targets.moments(numbers)[0] if len(numbers) else numbers
-
-
-def _answers(targets: Targets, firsts: Numbers) -> dict[int, frozenset[str]]:
-    """Return the items of all events that share the state of each of these first ones."""
-    times = targets.times_us
-    found = {}
-    for first in firsts.tolist():
-        end = int(np.searchsorted(times, times[first], side="right"))
-        alike = [
-            other
-            for other in range(first, end)
-            if targets.sessions[other] == targets.sessions[first] and targets.users[other] == targets.users[first]
-        ]
-        found[first] = frozenset(targets.item_ids[targets.items[other]] for other in alike)
-    return found
-
-
-def _sample(numbers: Numbers, most: int, seed: int) -> Numbers:
-    if len(numbers) <= most:
-        return numbers
-    return np.sort(np.random.default_rng(seed).choice(numbers, most, replace=False))
-
-
 def _fit_embeddings(
     data: Prepared, split: Split, parameters: TrainingParameters, progress: Progress
 ) -> tuple[int, Embeddings]:
     """Return the number of epochs after which the validation part is ranked best, and what was learned by then."""
     fitted = np.flatnonzero(data.numbers <= split.fitted[-1])
     inside = (data.numbers >= split.validation[0]) & (data.numbers <= split.validation[-1])
-    validation = _sample(np.flatnonzero(inside), parameters.validation_examples, parameters.seed)
+    validation = sample(np.flatnonzero(inside), parameters.validation_examples, parameters.seed)
     fit = Fit(data.examples, fitted, parameters)
     quality, epochs, best = -1.0, 0, None
     for epoch in range(1, parameters.most_epochs + 1):

@@ -1,4 +1,4 @@
-"""Questions for the ranker: states of shoppers, the candidates that serving would have had, and which ones were right."""
+"""Questions for the ranker: states of shoppers, the candidates that serving would have had, and which were right."""
 
 from __future__ import annotations
 
@@ -65,6 +65,9 @@ def learn_ranker(
         if answers.any():
             matrices.append(matrix.values)
             right.append(answers.astype(np.float32))
+    if parameters.horizon_days:  # all were asked at one instant, so their order says nothing of time
+        order = np.random.default_rng(parameters.seed).permutation(len(matrices))
+        matrices, right = [matrices[place] for place in order], [right[place] for place in order]
     cut = len(matrices) * 3 // 4
     if cut < LEAST_QUESTIONS:
         return None
@@ -89,6 +92,5 @@ def ranks(table: ItemTable, questions: Sequence[Question], k: int) -> npt.NDArra
     return found
 
 
-def _joined(matrices: Sequence[Floats], right: Sequence[Floats]) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
-    sizes = np.array([len(matrix) for matrix in matrices], np.int64)
-    return np.concatenate(matrices), np.concatenate(right), sizes
+def _joined(matrices: Sequence[Floats], right: Sequence[Floats]) -> tuple[Floats, Floats]:
+    return np.concatenate(matrices), np.concatenate(right)

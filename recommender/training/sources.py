@@ -24,7 +24,7 @@ Numbers = npt.NDArray[np.int64]
 VISIT_ITEMS = 50
 """Items of a visit or a history that the indexes keep, the latest ones."""
 LATEST_EVENTS = 3_000_000
-"""Events that the indexes of visits are made of, the latest ones: they stay in the memory of each process that serves."""
+"""Events that the indexes of visits are made of, the latest ones: they stay in the memory of what serves."""
 
 
 def visit_numbers(targets: Targets, chosen: Numbers) -> Numbers:
