@@ -120,13 +120,15 @@ class ItemVectors:
         """
         eligible = eligible & self.known(len(eligible))
         rows = self.nearby.propose(vector, eligible, most)
-        if rows is None:
-            rows = np.flatnonzero(eligible)
-            scores = self.scores(vector, len(eligible))[rows]
-        else:
+        if rows is not None:
             scores = self._matrix[rows] @ vector + self._biases[rows]
+            places = best(scores, most)
+            return rows[places], scores[places]
+        scores = self.scores(vector, len(eligible))
+        np.copyto(scores, -np.inf, where=~eligible)
         places = best(scores, most)
-        return rows[places], scores[places]
+        places = places[eligible[places]]
+        return places, scores[places]
 
     def begin_index(self) -> Callable[[Callable[[], bool]], Callable[[], None] | None]:
         """Return what makes an index of the rows as they are, for a thread beside the event loop.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.rollback.shop import clustered
+from recommender.serving.best import best
 from recommender.serving.item_vectors import ItemVectors
 from tests.unit.serving_fakes import FakeModel
 
@@ -110,6 +111,23 @@ def test_items_that_the_model_cannot_score_are_not_found(search: Callable[..., I
     vectors.put(ITEMS, "unknown", None)
     rows, _ = vectors.top(shoppers(vectors)[0], np.ones(ITEMS + 1, bool), ITEMS + 1)
     assert sorted(rows.tolist()) == list(range(ITEMS))
+
+
+@pytest.mark.parametrize("count", [1, 150, 3_000, 100_000])
+@pytest.mark.parametrize(
+    "kind", ["all different", "many equal", "all equal", "clustered in place", "few above the others"]
+)
+def test_the_best_of_many_are_those_of_a_stable_sort(count: int, kind: str) -> None:
+    rng = np.random.default_rng(4)
+    scores = {
+        "all different": rng.standard_normal(count),
+        "many equal": rng.integers(50, size=count).astype(float),
+        "all equal": np.zeros(count),
+        "clustered in place": np.sort(rng.standard_normal(count)),
+        "few above the others": np.where(np.arange(count) % 16 == 3, rng.random(count), -np.inf),
+    }[kind]
+    for most in (1, 150, 2_000):
+        assert best(scores, most).tolist() == np.argsort(-scores, kind="stable")[:most].tolist()
 
 
 def test_a_model_that_has_learned_on_uses_the_index_of_the_one_before() -> None:
