@@ -20,7 +20,6 @@ from recommender.features.shopper import Shopper
 from recommender.settings import Settings
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
     from feast import FeatureStore
 
@@ -122,29 +121,21 @@ class FeastFeatures:
             sessions, users = [aged(row, now_us) for row in sessions], [aged(row, now_us) for row in users]
         return Shopper(_only(users), sessions, _only(items), _only(purchases), latest_us)
 
-    def history_join(self, entity_rows: pd.DataFrame, row_types: Sequence[type[FeatureRow]]) -> pd.DataFrame:
+    def history_batches(self, entity_rows: pa.Table, row_types: Sequence[type[FeatureRow]]) -> Iterator[pa.Table]:
         """Add to entity rows the columns of each view, ``view__column``, that were the latest at each row's timestamp.
 
         Args:
-            entity_rows: the ids of the views' entities, ``event_timestamp`` as datetime64[us, UTC], and any other
+            entity_rows: the ids of the views' entities, ``event_timestamp`` as timestamp[us, UTC], and any other
                 columns, which pass through.
             row_types: the views to join, from history.
 
-        Returns:
-            The same rows in any order, also with ``view__event_timestamp``, the feature time as of which the columns
-            hold; null where a view had no row of the entity yet, which makes its integer columns floats.
+        Yields:
+            The same rows in their order, some at a time, also with ``view__event_timestamp``, the feature time as of
+            which the columns hold; null where a view had no row of the entity yet.
         """
         refs = [ref for row_type in row_types for ref in self._codecs[row_type.view].refs]
-        job = self._store.get_historical_features(entity_df=entity_rows, features=refs, full_feature_names=True)
-        joined: pd.DataFrame = job.to_df()
-        return joined
-
-    def history_batches(self, entity_rows: pa.Table, row_types: Sequence[type[FeatureRow]]) -> Iterator[pa.Table]:
-        """Add to entity rows what ``history_join`` does, as Arrow tables, in their order, a batch at a time."""
-        refs = [ref for row_type in row_types for ref in self._codecs[row_type.view].refs]
-        job = self._store.get_historical_features(
-            entity_df=entity_rows.to_pandas(), features=refs, full_feature_names=True
-        )
+        frame = entity_rows.to_pandas()
+        job = self._store.get_historical_features(entity_df=frame, features=refs, full_feature_names=True)
         yield from job.batches()
 
     def item_ids(self) -> list[str]:
