@@ -15,7 +15,7 @@ from recommender.features.ageing import fading
 from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US
 from recommender.model.links import Links
 from recommender.model.visits import Visits
-from recommender.serving.item_table import ItemTable, Neighbours, best
+from recommender.serving.item_table import NEW_FOR_US, ItemTable, Neighbours, best
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.ports import Floats, Rows, Scores
 
@@ -24,6 +24,7 @@ TRENDING_CANDIDATES = 50
 POPULAR_CANDIDATES = 50
 CATEGORY_CANDIDATES = 50
 LINKED_CANDIDATES = 100
+NEW_CANDIDATES = 20
 CATEGORIES = 5
 _PRIOR_PAIRS = 2.0
 """Added to an item's number of pairs, so that a single meeting is not taken for certainty."""
@@ -130,6 +131,19 @@ def by_popularity(table: ItemTable, category: str | None = None) -> Candidates:
     """Return the items in demand over weeks, in the whole shop or in a category."""
     rows = table.popular(category, POPULAR_CANDIDATES)
     return Candidates("popular", rows, _by_rank(len(rows)))
+
+
+def by_newness(table: ItemTable, vector: Floats | None, now_us: int) -> Candidates:
+    """Return new items that hardly anybody has met, those first that the model places near, else the newest."""
+    rows = table.new(now_us)
+    if not len(rows):
+        return nothing("new")
+    scores = (table.listed_ms[rows] - table.listed_ms[rows].min()) / NEW_FOR_US * 1e-3 + 1e-6
+    if vector is not None and table.vectors is not None:
+        known = table.vectors.scores_of(vector, rows).astype(np.float64)
+        scores += np.where(np.isnan(known), 0.0, known - np.nanmin(known, initial=0.0))
+    places = best(scores, NEW_CANDIDATES)
+    return Candidates("new", rows[places], scores[places])
 
 
 def again(table: ItemTable, items: Iterable[str], source: str) -> Candidates:

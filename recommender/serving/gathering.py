@@ -15,6 +15,7 @@ from recommender.serving.candidates import (
     by_links,
     by_model,
     by_neighbours,
+    by_newness,
     by_popularity,
     by_text,
     by_trend,
@@ -63,7 +64,7 @@ def gather(
         found.append(by_text(table, request.query))
     vectors = table.vectors
     if vectors is None:
-        return Gathered(found, None)
+        return Gathered([*found, by_newness(table, None, now_us)], None)
     parts = vectors.model.parts
     all_items = list(dict.fromkeys([*wishes.bought, *wishes.looked]))
     found += [
@@ -78,6 +79,7 @@ def gather(
         shopper, now_us=now_us, device=request.device, country=request.country, query=request.query
     )
     vector, known = vectors.model.user_vector(description)
+    found.append(by_newness(table, vector if known else None, now_us))
     if not known:
         return Gathered(found, None)
     among = table.in_category(request.category) if request.category is not None else None

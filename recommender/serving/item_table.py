@@ -25,6 +25,10 @@ from recommender.serving.ports import Rows, Scores
 from recommender.serving.text_index import TextIndex
 
 NO_TREND = -math.inf
+NEW_FOR_US = 14 * 86_400_000_000
+"""How long an item is new after it was first described."""
+NEW_INTEREST = 5.0
+"""Interest from which on an item is no longer new: it has been found."""
 _NO_ROWS: Rows = np.empty(0, np.intp)
 
 
@@ -143,6 +147,14 @@ class ItemTable:
     def popular(self, category: str | None, most: int) -> Rows:
         """Return the available rows of most interest over weeks, in the same way."""
         return self._highest("popularity", category, most)
+
+    def new(self, now_us: int) -> Rows:
+        """Return the available rows that were first described lately and have met little interest since."""
+        after_ms = (now_us - NEW_FOR_US) / 1000
+        with np.errstate(invalid="ignore"):
+            lately = self.available & (self.listed_ms > after_ms)
+        rows = np.flatnonzero(lately)
+        return rows[self.popularity[rows] - now_us / POPULARITY_HALF_LIFE_US < math.log2(NEW_INTEREST)]
 
     def _highest(self, column: str, category: str | None, most: int) -> Rows:
         if self._trending_version != self.version:

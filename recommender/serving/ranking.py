@@ -24,7 +24,7 @@ class Ranking(NamedTuple):
 
 
 def rank(candidates: Sequence[Candidates], weights: Mapping[str, float]) -> Ranking:
-    """Add up each row's shares of the sources' highest scores, weighted by source; without a weight it counts nothing."""
+    """Add up each row's shares of the sources' highest scores, weighted; a source without a weight counts nothing."""
     lists = [(number, c) for number, c in enumerate(candidates) if len(c.rows) and weights.get(c.source, 0.0) > 0]
     if not lists:
         return Ranking(np.empty(0, np.intp), np.empty(0), np.empty(0, np.intp))

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from recommender.features.shopper import Shopper
-from recommender.serving.candidates import Candidates, only
+from recommender.serving.candidates import only
 from recommender.serving.gathering import gather
 from recommender.serving.interest import Interest, interest
 from recommender.serving.item_table import ItemTable
 from recommender.serving.matrix import candidate_matrix
-from recommender.serving.ranking import Ranking, rank, rank_learned
+from recommender.serving.ranking import rank, rank_learned
 from recommender.serving.request import (
     Fallback,
     Slate,
-    SlateItem,
     SlateRequest,
     Surface,
     UnknownCategory,
     UnknownItem,
 )
+from recommender.serving.selection import choose
 
 WEIGHTS: Mapping[Surface, Mapping[str, float]] = {
     Surface.HOME: {
@@ -64,8 +64,7 @@ WEIGHTS: Mapping[Surface, Mapping[str, float]] = {
         "trending": 0.05,
     },
 }
-"""How much each source counts on each surface, set by hand: for the surfaces that no ranker has learned, and until there
-is a ranker."""
+"""How much each source counts on each surface, set by hand: where no ranker has learned, or none is there yet."""
 
 LEARNED = frozenset({Surface.HOME, Surface.CATEGORY})
 """Surfaces on which the ranker decides."""
@@ -109,37 +108,9 @@ def recommend(
         barred.update(table.rows_of(wishes.cart))
     if anchor is not None:
         barred.add(anchor)
-    items = _choose(table, request, ranking, candidates, barred)
+    items = choose(table, request, ranking, candidates, barred)
     model = table.vectors.model.version if table.vectors else None
     return Slate(items, model, _fallback(table, request, wishes, store_available))
-
-
-def _choose(
-    table: ItemTable, request: SlateRequest, ranking: Ranking, candidates: Sequence[Candidates], barred: set[int]
-) -> list[SlateItem]:
-    chosen: list[SlateItem] = []
-    taken = set(barred)
-    sellable = table.available[ranking.rows]
-    for row, score, origin in zip(
-        ranking.rows[sellable].tolist(),
-        ranking.scores[sellable].tolist(),
-        ranking.sources[sellable].tolist(),
-        strict=True,
-    ):
-        if len(chosen) == request.n:
-            return chosen
-        if row not in taken:
-            taken.add(row)
-            chosen.append(SlateItem(row, score, candidates[origin].source))
-    if len(chosen) < request.n:
-        everything = table.trending(request.category, len(table.ids))
-        for row in everything.tolist():
-            if len(chosen) == request.n:
-                break
-            if row not in taken:
-                taken.add(row)
-                chosen.append(SlateItem(row, 0.0, "trending"))
-    return chosen
 
 
 def _fallback(table: ItemTable, request: SlateRequest, wishes: Interest, store_available: bool) -> Fallback | None:
