@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 
 from recommender.evaluation.baselines.ease import MOST_ITEMS, Ease
@@ -192,6 +193,18 @@ def _plain_neighbours(train: list[Event], past: list[str], parameters: dict[str,
         for item in own:
             votes[item] = votes.get(item, 0.0) + similarity * weight * rarity[item]
     return votes
+
+
+def test_ease_weighs_items_as_the_closed_form_says() -> None:
+    train = in_order(*SESSIONS)
+    task = contest("next-item", train)
+    known = task.code(train)
+    matrix = known.matrix().toarray().astype(np.float64)
+    inverse = np.linalg.inv(matrix.T @ matrix + 20.0 * np.eye(known.n_items))
+    weights = np.where(np.eye(known.n_items), 0.0, -inverse / np.diag(inverse))
+    asked = known.ask(visit("a0", "a1", "a0"))
+    found = Ease(task).learn(known, {"ridge": 20.0}).scores(asked)
+    assert found == pytest.approx(weights[known.numbers["a0"]] + weights[known.numbers["a1"]], abs=1e-6)
 
 
 def test_ease_is_left_out_where_there_are_too_many_items() -> None:

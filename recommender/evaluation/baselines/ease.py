@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import get_lapack_funcs
 
-from recommender.evaluation.baselines.base import Dense, Learned, ScoringBaseline
+from recommender.evaluation.baselines.base import Dense, ScoringBaseline
 from recommender.evaluation.coded import Asked, Coded
 from recommender.evaluation.contest import Contest, Parameters
 from recommender.evaluation.contract import Floats, LeftOut
@@ -44,16 +44,38 @@ class Ease(ScoringBaseline):
         """Return the grid, or the first of it where each would take long."""
         return self.grid if known.n_items <= _MOST_ITEMS_TO_CHOOSE else self.grid[:1]
 
-    def learn(self, known: Coded, parameters: Parameters) -> Learned:
+    def learn(self, known: Coded, parameters: Parameters) -> Dense:
         """Invert the Gram matrix of the items."""
         if known.n_items > MOST_ITEMS:
             raise LeftOut(f"ease: must have at most {MOST_ITEMS:,} items; got {known.n_items:,}")
         if self._gram is None or self._gram[0] is not known:
             matrix = known.matrix()
             self._gram = known, (matrix.T @ matrix).toarray()
-        gram = self._gram[1].astype(np.float32 if known.n_items > _MOST_ITEMS_TO_CHOOSE else np.float64)
+        gram = self._gram[1]
+        if known.n_items <= _MOST_ITEMS_TO_CHOOSE:
+            gram = gram.astype(np.float64)
+        else:
+            self._gram = None  # a copy would be a gigabyte
         gram[np.diag_indices_from(gram)] += parameters["ridge"]
-        inverse = cho_solve(cho_factor(gram, overwrite_a=True), np.eye(known.n_items, dtype=gram.dtype))
-        weights = -inverse / np.diag(inverse)
+        weights = _inverse(gram)
+        weights /= -np.diag(weights)
         np.fill_diagonal(weights, 0.0)
-        return _Weights(known, weights.astype(np.float32))
+        return _Weights(known, weights.astype(np.float32, copy=False))
+
+
+def _inverse(gram: Any) -> Any:
+    """Invert a positive definite matrix in its own place, which takes a third of the time of solving for all units."""
+    factor, invert = get_lapack_funcs(("potrf", "potri"), (gram,))
+    gram = np.asfortranarray(gram.T)
+    upper, failed = factor(gram, lower=False, overwrite_a=True)
+    if not failed:
+        upper, failed = invert(upper, lower=False, overwrite_c=True)
+    if failed:
+        raise LeftOut("ease: must have a Gram matrix that can be inverted; got one that is nearly singular")
+    step = 1_024
+    for start in range(0, len(upper), step):  # the other half of a symmetric matrix, block by block
+        rows = slice(start, start + step)
+        block = upper[rows, rows]
+        block[:] = np.triu(block) + np.triu(block, 1).T
+        upper[start + step :, rows] = upper[rows, start + step :].T
+    return upper

@@ -17,6 +17,8 @@ from recommender.evaluation.contract import Floats
 
 _ITERATIONS = 15
 _BPR_ITERATIONS = 100
+_MOST_BPR_STEPS = 30_000_000
+"""Long logs get fewer iterations."""
 _ITEMS_PER_FACTOR = 4
 """Small catalogues get fewer factors, or there would be nothing to generalise."""
 
@@ -104,8 +106,9 @@ class Bpr(ScoringBaseline):
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
         seed = self.contest.seed
+        iterations = max(1, min(_BPR_ITERATIONS, _MOST_BPR_STEPS // max(1, len(known.items))))
         model = BayesianPersonalizedRanking(
-            **_fitting(parameters, known), iterations=_BPR_ITERATIONS, random_state=seed, num_threads=1
+            **_fitting(parameters, known), iterations=iterations, random_state=seed, num_threads=1
         )
         model.fit(known.matrix(), show_progress=False)
         return _Bpr(known, model.user_factors, model.item_factors, self.contest.name == "future")
