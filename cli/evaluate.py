@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from cli.problem import WRONG_USE, Problem
-from recommender.evaluation.contestants import CONTESTANTS
+from recommender.evaluation.contestants import CONTESTANTS, VARIANTS
 from recommender.evaluation.log import EmptyLog, Log, read_log
 from recommender.evaluation.picture import draw
 from recommender.evaluation.protocols import Protocol, ProtocolName
@@ -85,11 +85,12 @@ def _makers(models: str) -> Makers:
     names = list(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
     if names == ["all"]:
         return CONTESTANTS
-    unknown = [name for name in names if name not in CONTESTANTS]
+    makers = CONTESTANTS | VARIANTS
+    unknown = [name for name in names if name not in makers]
     if unknown or not names:
-        known = f"all, or some of {', '.join(CONTESTANTS)}"
+        known = f"all, or some of {', '.join(makers)}"
         raise Problem(f"--models: must be {known}; got {', '.join(unknown) or 'none'}", WRONG_USE)
-    return {name: CONTESTANTS[name] for name in names}
+    return {name: makers[name] for name in names}
 
 
 def _lengths(text: str) -> list[int]:

@@ -30,6 +30,18 @@ def _liveshelf(contest: Contest) -> Contestant:
     return Liveshelf(contest)
 
 
+def _liveshelf_live(contest: Contest) -> Contestant:
+    from recommender.evaluation.liveshelf import LiveshelfLive
+
+    return LiveshelfLive(contest)
+
+
+def _liveshelf_nightly(contest: Contest) -> Contestant:
+    from recommender.evaluation.liveshelf import LiveshelfNightly
+
+    return LiveshelfNightly(contest)
+
+
 CONTESTANTS: dict[str, Callable[[Contest], Contestant]] = {
     Random.name: Random,
     Popularity.name: Popularity,
@@ -46,3 +58,10 @@ CONTESTANTS: dict[str, Callable[[Contest], Contestant]] = {
     LightfmPublished.name: _lightfm,
     LIVESHELF: _liveshelf,
 }
+"""Who takes part if nobody is named."""
+
+VARIANTS: dict[str, Callable[[Contest], Contestant]] = {
+    "liveshelf_live": _liveshelf_live,
+    "liveshelf_nightly": _liveshelf_nightly,
+}
+"""The same model with features of other times."""

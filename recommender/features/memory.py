@@ -76,7 +76,7 @@ class FeatureMemory:
         """Take the next event of the log; return False for one that changes nothing: repeated, late or overtaken.
 
         Args:
-            event: completed in place by what the catalogue knows of its item.
+            event: completed in place by what the catalogue knows of its item, and by the pairs that it makes.
             items: whether it changes what is known of items as well, or of the shopper alone.
         """
         if not isinstance(event, Interaction):
@@ -201,4 +201,3 @@ class FeatureMemory:
             if other is None:
                 other = self._activity[pair.item_id] = ActivityState()
             item_activity.fold_pair(other, pair)
-        event.pairs = []
