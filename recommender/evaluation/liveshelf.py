@@ -18,8 +18,8 @@ from recommender.model.description import describe_shopper
 from recommender.serving.item_table import ItemTable
 from recommender.serving.recommender import recommend
 from recommender.serving.request import SlateRequest
-from recommender.training.dataset import TooLittleHistory
 from recommender.training.asking import DAY_US
+from recommender.training.dataset import TooLittleHistory
 from recommender.training.parameters import TrainingParameters
 from recommender.training.pipeline import train_model
 from recommender.training.questions import table_of

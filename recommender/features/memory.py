@@ -166,10 +166,10 @@ class FeatureMemory:
         if not event.item_id:
             return
         known = self._catalogue.get(event.item_id)
-        if learn and (known is None or not known.described_us):
-            if event.category or event.brand or event.price_cents != UNKNOWN:
-                known = known or self._catalogue.setdefault(event.item_id, CatalogueState())
-                item_catalogue.learn(known, event)
+        says = event.category or event.brand or event.price_cents != UNKNOWN
+        if learn and says and (known is None or not known.described_us):
+            known = known or self._catalogue.setdefault(event.item_id, CatalogueState())
+            item_catalogue.learn(known, event)
         if known is None:
             return
         event.category = event.category or known.category
