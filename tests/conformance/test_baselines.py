@@ -18,8 +18,9 @@ from recommender.evaluation.split import of_two_logs
 from recommender.features.interaction import Interaction, implicit_session
 from tests.logs import DAY_US, START_US, event, in_order, quiet
 
-BASELINES = [name for name in CONTESTANTS if name not in ("liveshelf", "lightfm")]
-LEARNERS = ["covisitation", "next_item", "session_knn", "ease", "als", "bpr", "lightfm_tuned"]
+BASELINES = [name for name in CONTESTANTS if name not in ("liveshelf", "lightfm", "lightfm_tuned")]
+LEARNERS = ["covisitation", "next_item", "session_knn", "ease", "als", "bpr"]
+OF_USERS = ["lightfm", "lightfm_tuned"]
 
 SESSIONS = [
     event(f"s{number}", f"{'abc'[group]}{place}", 100 * number + place)
@@ -82,14 +83,14 @@ def test_a_baseline_gives_all_there_is_where_more_is_asked_for(name: str) -> Non
     assert contestant.recommend(visit("a0", exclude=everything), 5) == []
 
 
-@pytest.mark.parametrize("name", [name for name in LEARNERS if name != "lightfm_tuned"])
+@pytest.mark.parametrize("name", LEARNERS)
 def test_what_goes_together_is_found_for_a_visit_that_is_not_in_the_log(name: str) -> None:
     contestant = fitted(name, in_order(*SESSIONS))
     found = contestant.recommend(visit("b0", "b1", exclude=("b0", "b1")), 3)
     assert set(found) == {"b2", "b3", "b4"}
 
 
-@pytest.mark.parametrize("name", [*LEARNERS, "lightfm"])
+@pytest.mark.parametrize("name", [*LEARNERS, *OF_USERS])
 def test_what_goes_together_is_found_for_a_user(name: str) -> None:
     contestant = fitted(name, list(PURCHASES), "future")
     had = tuple(event.item_id for event in PURCHASES if event.user_id == "u1")
@@ -97,7 +98,7 @@ def test_what_goes_together_is_found_for_a_user(name: str) -> None:
     assert {item[0] for item in contestant.recommend(user("u1", PURCHASES), 4)} == {"b"}
 
 
-@pytest.mark.parametrize("name", ["ease", "als", "bpr", "lightfm_tuned"])
+@pytest.mark.parametrize("name", ["ease", "als", "bpr", *OF_USERS])
 def test_the_scores_are_those_that_the_items_are_ranked_by(name: str) -> None:
     contestant = fitted(name, list(PURCHASES), "future")
     assert isinstance(contestant, Scorer)
@@ -105,6 +106,19 @@ def test_the_scores_are_those_that_the_items_are_ranked_by(name: str) -> None:
     item_ids, scores = contestant.scores(query)
     of_item = dict(zip(item_ids, scores.tolist(), strict=True))
     assert [of_item[item] for item in contestant.recommend(query, 5)] == sorted(of_item.values(), reverse=True)[:5]
+
+
+@pytest.mark.parametrize("name", OF_USERS)
+def test_lightfm_gives_what_is_popular_to_a_user_that_it_does_not_know(name: str) -> None:
+    train = [*PURCHASES, *(event(f"u{n}", "a0", 300_000 + n, "purchase") for n in range(100))]
+    contestant = fitted(name, train, "future")
+    assert contestant.recommend(user("u999", []), 1) == ["a0"]
+    assert "a0" not in contestant.recommend(user("u999", [], exclude=("a0",)), 20)
+
+
+def test_lightfm_of_users_takes_no_part_where_visits_are_asked_about() -> None:
+    with pytest.raises(LeftOut, match="lightfm_tuned: must have --protocol future"):
+        fitted("lightfm_tuned", in_order(*SESSIONS))
 
 
 def test_next_item_knows_the_order() -> None:
