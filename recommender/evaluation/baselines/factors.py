@@ -63,8 +63,8 @@ class Als(ScoringBaseline):
         from implicit.cpu.als import AlternatingLeastSquares
 
         settings = _fitting(parameters, known)
-        model = AlternatingLeastSquares(**settings, iterations=_ITERATIONS, random_state=self.contest.seed)
         with threadpool_limits(1, "blas"):  # as the library asks for; its own threads stay
+            model = AlternatingLeastSquares(**settings, iterations=_ITERATIONS, random_state=self.contest.seed)
             model.fit(known.matrix(counted=True), show_progress=False)
         return _Als(known, model.item_factors, parameters)
 
