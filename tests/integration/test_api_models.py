@@ -222,6 +222,23 @@ def test_a_damaged_version_is_refused_and_the_one_before_stays(tmp_path: Path) -
     asyncio.run(scenario())
 
 
+def test_a_damaged_version_that_is_mended_comes_into_service_by_itself(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path) as found:
+            a, b = saved(found.registry, 2)
+            found.registry.activate(a)
+            path = found.models_dir / b / "item_vectors.npy"
+            whole = path.read_bytes()
+            damage(found.models_dir, b)
+            (found.models_dir / "CURRENT").write_text(f"{b}\n")
+            await found.until(lambda: found.backend.watcher.refusal is not None)
+            path.write_bytes(whole)
+            await found.until(lambda: found.backend.watcher.serving == b)
+            assert found.backend.watcher.refusal is None
+
+    asyncio.run(scenario())
+
+
 def test_who_comes_while_others_change_models_is_told_to_try_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
