@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from recommender.evaluation import metrics
 from recommender.evaluation.bootstrap import Bootstrap, interval
-from recommender.evaluation.trials import Answers, Trials
+from recommender.evaluation.trials import ALL, Answers, Trials
 
 LIVESHELF = "liveshelf"
 _DIGITS = 5
-_BEYOND = ("coverage", "novelty", "gini")
+
+Resampled = dict[tuple[str, str], npt.NDArray[np.float64]]
+"""Means of resampled trials, by contestant and metric."""
 
 
 class Catalogue:
@@ -36,7 +38,7 @@ class Catalogue:
 
 
 class Scoreboard:
-    """Figures with intervals, one contestant after the other.
+    """Figures with intervals of several contestants.
 
     Args:
         trials: what was asked.
@@ -49,69 +51,72 @@ class Scoreboard:
         self._trials = trials
         self._catalogue = catalogue
         self._ks = ks
-        self._bootstraps = {
-            name: Bootstrap(_renumbered(trials.clusters[kept]), seed=seed)
-            for name, kept in trials.slices.items()
-            if kept.any()
-        }
-        self._resampled: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
-        self.models: dict[str, dict[str, Any]] = {}
+        self._seed = seed
+        self._figures: dict[tuple[str, str], metrics.Figures] = {}
+        self._models: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, answers: Answers) -> None:
-        """Work out the figures of a contestant."""
+        """Take the answers of a contestant."""
         figures = metrics.trial_figures(answers.hits, self._trials.target_counts, self._ks)
         if answers.areas is not None:
             figures["auc"] = answers.areas
-        model: dict[str, Any] = {}
-        slices: dict[str, Any] = {}
-        for part, kept in self._trials.slices.items():
-            found: dict[str, Any] = {"queries": int(kept.sum())}
-            if kept.any():
-                columns = np.stack([figure[kept] for figure in figures.values()], axis=1)
-                resampled = self._bootstraps[part].means(columns)
-                if not part:
-                    self._resampled[name] = dict(zip(figures, resampled.T, strict=True))
-                for number, metric in enumerate(figures):
-                    found.update(_entries(metric, *interval(columns[:, number], resampled[:, number])))
-            if part:
-                slices[part] = found
-            else:
-                model.update(found)
-        for k in self._ks:
-            model.update(self._catalogue.beyond_accuracy(answers, k))
-        model["fit_seconds"] = round(answers.fit_seconds, 3)
-        model["ms_per_query"] = round(answers.ms_per_query, 4)
-        model["slices"] = slices
-        self.models[name] = model
+        self._figures.update({(name, metric): figure for metric, figure in figures.items()})
+        self._models[name] = {
+            **{
+                metric: value for k in self._ks for metric, value in self._catalogue.beyond_accuracy(answers, k).items()
+            },
+            "fit_seconds": round(answers.fit_seconds, 3),
+            "ms_per_query": round(answers.ms_per_query, 4),
+        }
 
-    def best_baseline(self) -> dict[str, dict[str, Any]]:
-        """Return for each metric the best contestant but ours and its variants, and by how much ours is above it."""
-        best: dict[str, dict[str, Any]] = {}
-        names = [name for name in self._resampled if not name.startswith(LIVESHELF)]
-        for metric in dict.fromkeys(metric for name in names for metric in self._resampled[name]):
-            having = [name for name in names if self.models[name].get(metric) is not None]
-            if not having:
-                continue
-            name = max(having, key=lambda name: self.models[name][metric])
-            best[metric] = {"model": name, "value": self.models[name][metric]}
-            ours = self._resampled.get(LIVESHELF, {}).get(metric)
-            if ours is not None and self.models[LIVESHELF].get(metric) is not None:
-                low, high = np.nanpercentile(ours - self._resampled[name][metric], [2.5, 97.5])
-                difference = self.models[LIVESHELF][metric] - self.models[name][metric]
-                best[metric] |= {
-                    "difference": _rounded(difference),
-                    "difference_low": _rounded(float(low)),
-                    "difference_high": _rounded(float(high)),
-                }
-        return best
+    def finish(self) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+        """Return the figures of each contestant; and for each the best one but ours and its variants.
+
+        With the latter stands by how much ours is above it, if ours took part.
+        """
+        if not self._figures:
+            return {}, {}
+        counted, resampled = self._slice(self._trials.slices[ALL])
+        models = {name: {**counted[name], **rest, "slices": {}} for name, rest in self._models.items()}
+        for part, kept in self._trials.slices.items():
+            if part != ALL:
+                found = self._slice(kept)[0] if kept.any() else {}
+                for name, model in models.items():
+                    model["slices"][part] = found.get(name, {"queries": 0})
+        return models, _best_baselines(models, resampled)
+
+    def _slice(self, kept: npt.NDArray[np.bool_]) -> tuple[dict[str, dict[str, Any]], Resampled]:
+        columns = np.stack([figure[kept] for figure in self._figures.values()], axis=1)
+        resampled = Bootstrap(_renumbered(self._trials.clusters[kept]), seed=self._seed).means(columns)
+        found: dict[str, dict[str, Any]] = {name: {"queries": int(kept.sum())} for name in self._models}
+        for number, (name, metric) in enumerate(self._figures):
+            mean, low, high = interval(columns[:, number], resampled[:, number])
+            found[name] |= {metric: _rounded(mean), f"{metric}_low": _rounded(low), f"{metric}_high": _rounded(high)}
+        return found, dict(zip(self._figures, resampled.T, strict=True))
+
+
+def _best_baselines(models: dict[str, dict[str, Any]], resampled: Resampled) -> dict[str, dict[str, Any]]:
+    best: dict[str, dict[str, Any]] = {}
+    for metric in dict.fromkeys(metric for _, metric in resampled):
+        having = [name for name in models if models[name].get(metric) is not None]
+        rivals = [name for name in having if not name.startswith(LIVESHELF)]
+        if not rivals:
+            continue
+        name = max(rivals, key=lambda name: models[name][metric])
+        best[metric] = {"model": name, "value": models[name][metric]}
+        if LIVESHELF in having:
+            differences = resampled[LIVESHELF, metric] - resampled[name, metric]
+            low, high = np.nanpercentile(differences, [2.5, 97.5])
+            best[metric] |= {
+                "difference": _rounded(models[LIVESHELF][metric] - models[name][metric]),
+                "difference_low": _rounded(float(low)),
+                "difference_high": _rounded(float(high)),
+            }
+    return best
 
 
 def _renumbered(clusters: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.asarray(np.unique(clusters, return_inverse=True)[1], dtype=np.int64)
-
-
-def _entries(metric: str, mean: float, low: float, high: float) -> dict[str, float | None]:
-    return {metric: _rounded(mean), f"{metric}_low": _rounded(low), f"{metric}_high": _rounded(high)}
 
 
 def _rounded(figure: float) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from recommender.evaluation.contest import Contest
@@ -12,7 +14,7 @@ from recommender.evaluation.log import Progress
 from recommender.evaluation.protocols import Protocol
 from recommender.evaluation.report import Catalogue, Scoreboard
 from recommender.evaluation.split import INTEREST, NothingToTest
-from recommender.evaluation.trials import ask, describe_trials
+from recommender.evaluation.trials import ALL, ask, describe_trials
 from recommender.features.interaction import Interaction
 
 Makers = Mapping[str, Callable[[Contest], Contestant]]
@@ -30,7 +32,7 @@ def evaluate(protocol: Protocol, makers: Makers, ks: list[int], seed: int, progr
     counts = Counter(event.item_id for event in train if isinstance(event, Interaction) and event.kind in INTEREST)
     progress("questions", 0.0)
     trials = describe_trials(protocol, frozenset(counts))
-    if not trials.slices[""].any():
+    if not trials.slices[ALL].any():
         raise NothingToTest(f"{protocol.name}: must find a shopper with events before and after; got none")
     scoreboard = Scoreboard(trials, Catalogue(counts), ks, seed)
     contest = Contest(protocol, seed)
@@ -44,8 +46,10 @@ def evaluate(protocol: Protocol, makers: Makers, ks: list[int], seed: int, progr
         except LeftOut as reason:
             left_out[name] = str(reason)
         except Exception as error:  # what one method cannot do must not cost the figures of the others
-            left_out[name] = f"{name}: failed with {type(error).__name__}: {error}"
-    counted = trials.slices[""]
+            left_out[name] = f"{name}: failed with {type(error).__name__}: {error} ({_place(error)})"
+    progress("figures", 0.0)
+    models, best_baseline = scoreboard.finish()
+    counted = trials.slices[ALL]
     return {
         "protocol": protocol.name,
         "new_items_only": protocol.new_items_only,
@@ -55,8 +59,13 @@ def evaluate(protocol: Protocol, makers: Makers, ks: list[int], seed: int, progr
         "items": len(counts),
         "queries": int(counted.sum()),
         "users": len(set(trials.clusters[counted].tolist())),
-        "models": scoreboard.models,
+        "models": models,
         "parameters": chosen,
         "left_out": left_out,
-        "best_baseline": scoreboard.best_baseline(),
+        "best_baseline": best_baseline,
     }
+
+
+def _place(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}, line {last.lineno}"

@@ -14,6 +14,7 @@ from recommender.evaluation.log import Progress
 from recommender.evaluation.metrics import auc
 from recommender.evaluation.protocols import Protocol, Question
 
+ALL = "all"
 _REPORT_EVERY = 200
 _MOST_AREAS = 4_000
 
@@ -27,7 +28,7 @@ class Trials(NamedTuple):
     target_counts: npt.NDArray[np.int64]
     """int64 [n_trials], right answers of each."""
     slices: dict[str, npt.NDArray[np.bool_]]
-    """bool [n_trials] by the name of the slice; "" is those that the figures are of."""
+    """bool [n_trials] by the name of the slice; `ALL` is those that the figures are of."""
 
 
 class Answers(NamedTuple):
@@ -63,7 +64,7 @@ def describe_trials(protocol: Protocol, known: frozenset[str]) -> Trials:
             flags.append((question.is_counted, question.is_known, known.isdisjoint(targets)))
     length = np.array(lengths, np.int64)
     is_counted, is_known, is_cold = np.array(flags, np.bool_).reshape(-1, 3).T
-    slices = {"": is_counted}
+    slices = {ALL: is_counted}
     for few in (1, 2, 3):
         slices[f"length_{few}"] = is_counted & (length == few)
     slices["length_4+"] = is_counted & (length >= 4)
