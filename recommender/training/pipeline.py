@@ -18,18 +18,20 @@ import numpy.typing as npt
 
 from recommender.events import utc_from_us
 from recommender.features import SessionFeatures, UserFeatures, UserItems, UserPurchases
+from recommender.features.memory import ItemRows
 from recommender.model.artifact import Model
 from recommender.model.description import Description, describe_item, describe_shopper
 from recommender.model.manifest import Manifest
+from recommender.model.ranker import Ranker
 from recommender.training.asking import DAY_US, Asking, sample
 from recommender.training.baselines import baseline_metrics
 from recommender.training.dataset import LEAST_EVENTS, LEAST_ITEMS, Targets, TooLittleHistory, TrainingSource
 from recommender.training.embeddings import Embeddings, Examples, Fit
 from recommender.training.encoding import encode
-from recommender.training.evaluation import metrics, ndcg
+from recommender.training.evaluation import Ranks, metrics, ndcg
 from recommender.training.linear import choose_l2
 from recommender.training.parameters import TrainingParameters
-from recommender.training.questions import Question, learn_ranker, ranks, table_of
+from recommender.training.questions import TEST_LENGTH, Question, learn_ranker, ranks, table_of
 from recommender.training.sources import fit_parts, put_together
 
 FEATURE_SERVICE = "shopper_v1"
@@ -61,8 +63,28 @@ class Prepared(NamedTuple):
     tests: list[Question]
 
 
+OnTest = Callable[[list[ItemRows], list[Question], Ranks], None]
+"""Is given the items as of the end of the fitted part, the questions of the test part, and where the right answers
+stood."""
+
+
+class _Found(NamedTuple):
+    """What the held-out parts have told."""
+
+    epochs: int
+    l2: float
+    ranker: Ranker | None
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+
+
 def train_model(
-    source: TrainingSource, parameters: TrainingParameters, progress: Progress, *, git_revision: str | None = None
+    source: TrainingSource,
+    parameters: TrainingParameters,
+    progress: Progress,
+    *,
+    git_revision: str | None = None,
+    on_test: OnTest | None = None,
 ) -> Model:
     """Train on a source, and return the model.
 
@@ -81,38 +103,51 @@ def train_model(
     progress("read events", 1, 1)
     split = split_by_time(targets.times_us, parameters)
     data = _prepare(source, targets, split, parameters, progress)
-    manifest = _manifest(data, parameters, git_revision)
-    threads = parameters.threads or os.cpu_count() or 1
-    epochs, l2, ranker = parameters.most_epochs, parameters.linear_l2[0], None
+    found = _Found(parameters.most_epochs, parameters.linear_l2[0], None, {}, {})
     if len(split.fitted) and len(split.validation):
-        epochs, found = _fit_embeddings(data, split, parameters, progress)
-        l2 = choose_l2(targets, split.fitted, split.validation, len(data.item_ids), parameters)
-        model = put_together(
-            data.item_ids, found, fit_parts(targets, split.fitted, len(data.item_ids), l2, None), manifest
-        )
-        table = table_of(source.items(int(targets.times_us[split.fitted[-1]])), model)
-        ranker = learn_ranker(
-            table, data.questions, parameters, threads, lambda done, most: progress("learn to rank", done, most)
-        )
-        model.parts = model.parts._replace(ranker=ranker)
-        if data.tests:
-            progress("test", 0, 1)
-            manifest.metrics = metrics(ranks(table, data.tests, 20))
-            manifest.baselines = baseline_metrics(targets, np.r_[split.fitted, split.validation], data.tests)
-            progress("test", 1, 1)
+        found = _search(source, data, split, parameters, progress, on_test)
     final = Fit(data.examples, np.arange(len(data.numbers)), parameters)
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, found.epochs + 1):
         final.run_epoch()
-        progress("train", epoch, epochs)
-    found = final.embeddings()
-    manifest.epochs = epochs
-    manifest.features = len(found.shopper_features) + len(found.item_features)
-    manifest.parameters |= {"l2": l2}
-    model = put_together(
-        data.item_ids, found, fit_parts(targets, np.arange(len(targets)), len(data.item_ids), l2, ranker), manifest
+        progress("train", epoch, found.epochs)
+    embeddings = final.embeddings()
+    parts = fit_parts(targets, np.arange(len(targets)), len(data.item_ids), found.l2, found.ranker)
+    manifest = _manifest(data, parameters, found, embeddings, time.monotonic() - start, git_revision)
+    return put_together(data.item_ids, embeddings, parts, manifest)
+
+
+def _search(
+    source: TrainingSource,
+    data: Prepared,
+    split: Split,
+    parameters: TrainingParameters,
+    progress: Progress,
+    on_test: OnTest | None,
+) -> _Found:
+    """Fit the sources on the first part, choose and learn to rank on the second, take the figures from the third."""
+    targets, n_items = data.targets, len(data.item_ids)
+    epochs, embeddings = _fit_embeddings(data, split, parameters, progress)
+    l2 = choose_l2(targets, split.fitted, split.validation, n_items, parameters)
+    found = _Found(epochs, l2, None, {}, {})
+    parts = fit_parts(targets, split.fitted, n_items, l2, None)
+    manifest = _manifest(data, parameters, found, embeddings, 0.0, None)
+    model = put_together(data.item_ids, embeddings, parts, manifest)
+    items = source.items(int(targets.times_us[split.fitted[-1]]))
+    table = table_of(items, model)
+    threads = parameters.threads or os.cpu_count() or 1
+    ranker = learn_ranker(
+        table, data.questions, parameters, threads, lambda done, most: progress("learn to rank", done, most)
     )
-    manifest.seconds = round(time.monotonic() - start, 1)
-    return model
+    if not data.tests:
+        return found._replace(ranker=ranker)
+    model.parts = model.parts._replace(ranker=ranker)
+    progress("test", 0, 1)
+    places = ranks(table, data.tests, TEST_LENGTH)
+    if on_test is not None:
+        on_test(items, data.tests, places)
+    baselines = baseline_metrics(targets, np.r_[split.fitted, split.validation], data.tests)
+    progress("test", 1, 1)
+    return _Found(epochs, l2, ranker, metrics(places), baselines)
 
 
 def split_by_time(times_us: Numbers, parameters: TrainingParameters) -> Split:
@@ -197,7 +232,14 @@ def _fit_embeddings(
     return epochs, best or fit.embeddings()
 
 
-def _manifest(data: Prepared, parameters: TrainingParameters, git_revision: str | None) -> Manifest:
+def _manifest(
+    data: Prepared,
+    parameters: TrainingParameters,
+    found: _Found,
+    embeddings: Embeddings,
+    seconds: float,
+    git_revision: str | None,
+) -> Manifest:
     targets = data.targets
     return Manifest(
         data_from=utc_from_us(int(targets.times_us[0])).isoformat(),
@@ -206,12 +248,12 @@ def _manifest(data: Prepared, parameters: TrainingParameters, git_revision: str 
         examples=len(data.numbers),
         users=int((np.unique(targets.users) >= 0).sum()),
         items=len(data.item_ids),
-        features=0,
-        epochs=0,
-        seconds=0.0,
-        metrics={},
-        baselines={},
-        parameters=msgspec.to_builtins(parameters),
+        features=len(embeddings.shopper_features) + len(embeddings.item_features),
+        epochs=found.epochs,
+        seconds=round(seconds, 1),
+        metrics=found.metrics,
+        baselines=found.baselines,
+        parameters=msgspec.to_builtins(parameters) | {"l2": found.l2},
         feature_service=FEATURE_SERVICE,
         feature_views=[row.view for row in (SessionFeatures, UserFeatures, UserItems, UserPurchases)],
         git_revision=git_revision,

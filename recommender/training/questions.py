@@ -23,6 +23,11 @@ from recommender.training.parameters import TrainingParameters
 
 Floats = npt.NDArray[np.float32]
 
+LEAST_QUESTIONS = 50
+"""Below this many questions with a right candidate there is nothing to learn."""
+TEST_LENGTH = 20
+"""Length of the slates that the figures are taken from."""
+
 
 class Question(NamedTuple):
     """A shopper of one instant, and the items that came next."""
@@ -73,10 +78,6 @@ def learn_ranker(
         return None
     fitted, validation = _joined(matrices[:cut], right[:cut]), _joined(matrices[cut:], right[cut:])
     return fit_ranker(FEATURES, fitted, validation, seed=parameters.seed, threads=threads)
-
-
-LEAST_QUESTIONS = 50
-"""Below this many questions with a right candidate there is nothing to learn."""
 
 
 def ranks(table: ItemTable, questions: Sequence[Question], k: int) -> npt.NDArray[np.float64]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from recommender.model.artifact import Model
+from recommender.features.memory import ItemRows
+from recommender.model.artifact import DamagedModel, Model
 from recommender.model.registry import ModelRegistry
 from recommender.training.dataset import TrainingSource
-from recommender.training.gate import Verdict, judge
+from recommender.training.evaluation import Ranks
+from recommender.training.gate import LEAST_SHARED, Asked, Verdict, judge
 from recommender.training.parameters import TrainingParameters
 from recommender.training.pipeline import Progress, train_model
+from recommender.training.questions import TEST_LENGTH, Question, ranks, table_of
 
 
 class Outcome(NamedTuple):
@@ -42,9 +45,12 @@ def train_version(
     Raises:
         TooLittleHistory: the history is too small.
     """
-    model = train_model(source, parameters, progress, git_revision=git_revision)
+    current = _current(registry)
+    rivalry = _Rivalry(current)
+    model = train_model(source, parameters, progress, git_revision=git_revision, on_test=rivalry.note)
     version = registry.save(model, datetime.now(UTC))
-    verdict = judge(model.manifest.metrics, _current_figures(registry), margin=parameters.margin, seed=parameters.seed)
+    figures = None if current is None else current.manifest.metrics
+    verdict = judge(model.manifest.metrics, figures, rivalry.asked, margin=parameters.margin, seed=parameters.seed)
     if force and not verdict.activate:
         verdict = Verdict(True, f"it was forced, although {verdict.reason}")
     if verdict.activate:
@@ -52,9 +58,32 @@ def train_version(
     return Outcome(model, verdict)
 
 
-def _current_figures(registry: ModelRegistry) -> dict[str, float] | None:
-    """Return the figures of the current version; None where there is none that could be served."""
-    version = registry.current_version()
-    if version is None or version not in registry.versions() or registry.damage(version) is not None:
+class _Rivalry:
+    """Asks the current version what the new one is asked, as far as it was not trained on the answers.
+
+    The new one answers with sources that are as old as its validation part, the current one whole as it serves.
+    """
+
+    def __init__(self, current: Model | None) -> None:
+        self._current = current
+        self.asked: Asked | None = None
+
+    def note(self, items: list[ItemRows], questions: list[Question], places: Ranks) -> None:
+        """Take the questions, and where the new version had the answers."""
+        if self._current is None:
+            return
+        known_us = round(datetime.fromisoformat(self._current.manifest.data_to).timestamp() * 1e6)
+        later = [number for number, question in enumerate(questions) if question.now_us > known_us]
+        if len(later) < LEAST_SHARED:
+            return
+        table = table_of(items, self._current)
+        theirs = ranks(table, [questions[number] for number in later], TEST_LENGTH)
+        self.asked = Asked(places[later], theirs)
+
+
+def _current(registry: ModelRegistry) -> Model | None:
+    """Return the current version; None where there is none that could be served."""
+    try:
+        return registry.load_current()
+    except DamagedModel:
         return None
-    return registry.manifest(version).metrics
