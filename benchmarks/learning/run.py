@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.learning import picture, real, simulated
+from benchmarks.learning.shop import GrowingShop
 from benchmarks.stream.place import machine
 from benchmarks.stream.progress import Display
 from recommender.evaluation.log import read_log
@@ -44,7 +45,7 @@ def run(options: Options, display: Display, result: dict[str, Any]) -> None:
     fit = FitParameters(learning_rate=options.rate, epochs=EPOCHS)
     result.update({"learning": fit._asdict(), "seed": options.seed, "machine": machine()})
     if options.events is None:
-        simulated.run(options.users, fit, options.seed, display, result)
+        simulated.run(GrowingShop(options.seed), options.users, fit, options.seed, display, result)
     else:
         known = read_log(options.events, options.form, lambda *_: None).events
         if options.test is not None:

@@ -11,8 +11,7 @@ from recommender.features.interaction import Interaction
 
 START_US = 1_767_225_600_000_000
 """2026-01-01."""
-_ITEMS, _CATEGORIES, _BRANDS = 2_000, 25, 40
-_OPENING_VISITS = 6_000
+_CATEGORIES, _BRANDS = 25, 40
 _STEPS = 5
 _VISIT_US = 9_000_000
 _STEP_US = 20_000_000
@@ -35,9 +34,16 @@ class _Item(NamedTuple):
 
 
 class GrowingShop:
-    """Events of a shop, which follow from the seed alone."""
+    """Events of a shop, which follow from the seed alone.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: another one makes another shop.
+        items: at the beginning [count].
+        opening_visits: of shoppers nobody knows, before it grows [count].
+    """
+
+    def __init__(self, seed: int, items: int = 2_000, opening_visits: int = 6_000) -> None:
+        self._at_first = items, opening_visits
         self._random = random.Random(seed)  # noqa: S311
         self._us = START_US
         self._events = 0
@@ -51,8 +57,8 @@ class GrowingShop:
 
     def opening(self) -> list[Event]:
         """Return the catalogue, and visits of shoppers nobody knows: what the first model is trained on."""
-        found: list[Event] = [self._new_item(number % _CATEGORIES) for number in range(_ITEMS)]
-        for visit in range(_OPENING_VISITS):
+        found: list[Event] = [self._new_item(number % _CATEGORIES) for number in range(self._at_first[0])]
+        for visit in range(self._at_first[1]):
             found += self._visit("", f"o{visit}", self._taste())
         return found
 

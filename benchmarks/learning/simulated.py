@@ -26,9 +26,8 @@ _LEVELS = 5
 _PARTS = 30
 
 
-def run(users: int, fit: FitParameters, seed: int, display: Display, result: dict[str, Any]) -> None:
+def run(shop: GrowingShop, users: int, fit: FitParameters, seed: int, display: Display, result: dict[str, Any]) -> None:
     """Train on a shop without known shoppers, then let it grow to ``users``; put the figures into the result."""
-    shop = GrowingShop(seed)
     section = display.section("opening")
     opening = shop.opening()
     section.say("trains on it", total=None)
