@@ -101,7 +101,6 @@ class ModelWatcher:
             signs = await asyncio.to_thread(self._models.signs, version)
             if not self._is_refused(version, signs):
                 await self._change_to(version)
-                self.refusal = None
                 self._observe_swap(time.perf_counter() - started)
                 _log.info("model %s: in service", version)
         except Exception as error:
@@ -126,6 +125,7 @@ class ModelWatcher:
             await asyncio.to_thread(vectors.put_rows, rows, table.ids, table.catalogue)
         before = [table.vectors]
         table.adopt(vectors, content_version)
+        self.refusal = None
         await asyncio.to_thread(before.clear)  # freeing a large model takes some milliseconds
 
     def _prepare(self, version: str) -> ItemVectors:
