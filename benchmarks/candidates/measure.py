@@ -121,6 +121,7 @@ def _timed(search: Search, shoppers: Floats, true: list[set[int]] | None) -> dic
     figures = {
         "p50_ms": float(np.quantile(wall_ms, 0.5)),
         "p99_ms": float(np.quantile(wall_ms, 0.99)),
+        "cpu_p50_ms": float(np.quantile(cpu_ms, 0.5)),
         "cpu_p99_ms": float(np.quantile(cpu_ms, 0.99)),
     }
     if true is not None:
