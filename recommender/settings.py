@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     learn_metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of the learner's Prometheus metrics; 0 for none"
     )
+    learn_metrics_host: str = Field(default="127.0.0.1", description="address of that port")
     until_drained: bool = Field(default=False, description="the dataflow ends once it has read the whole event log")
     max_batch_events: int = Field(default=1_000, ge=1, description="events in one POST [count]")
     max_body_bytes: int = Field(default=1_048_576, ge=1, description="size of one request body [bytes]")

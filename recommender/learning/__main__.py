@@ -40,7 +40,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
     if settings.learn_metrics_port:
-        start_http_server(settings.learn_metrics_port, addr="127.0.0.1")
+        start_http_server(settings.learn_metrics_port, addr=settings.learn_metrics_host)
     log = open_event_log(settings)
     try:
         Learner(settings, log, rest).run()

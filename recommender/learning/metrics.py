@@ -27,3 +27,5 @@ VERSIONS = Counter("liveshelf_learner_versions_total", "Versions made current")
 WITHHELD = Counter("liveshelf_learner_withheld_total", "Times that no version was published since it was in doubt")
 FALLBACKS = Counter("liveshelf_learner_fallbacks_total", "Times that the parent was gone back to", ["reason"])
 LEARNING = Gauge("liveshelf_learner_learning", "1 while it learns, 0 while it waits for a full training")
+for _reason in ("worse", "diverged"):
+    FALLBACKS.labels(_reason)  # at 0 from the beginning, so that the first one is seen as a rise

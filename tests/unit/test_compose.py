@@ -16,7 +16,7 @@ from recommender.settings import Settings
 from tests.needs import tool
 
 ROOT = Path(__file__).parents[2]
-OURS = ("init", "api", "worker")
+OURS = ("init", "api", "worker", "learner")
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,10 @@ def test_the_broker_is_the_one_that_the_tests_run(compose: dict[str, Any]) -> No
 
 
 def test_both_ends_of_the_event_log_wait_for_it_and_agree_where_it_is(compose: dict[str, Any]) -> None:
-    ends = [compose["services"][name] for name in ("api", "worker")]
+    ends = [compose["services"][name] for name in ("api", "worker", "learner")]
     assert all("kafka" in end["depends_on"] for end in ends)
     settings = [{n: v for n, v in end["environment"].items() if "KAFKA" in n or "EVENT_LOG" in n} for end in ends]
-    assert settings[0] == settings[1]
+    assert settings[0] == settings[1] == settings[2]
     assert "LIVESHELF_EVENT_LOG" in settings[0]
 
 

@@ -16,6 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from api.metrics import Metrics
 from dataflows import metrics as stream
+from recommender.learning import metrics as learning
 from tests.needs import tool
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,8 @@ _GROUPING = re.compile(r"\b(?:by|ignoring) \(([^)]*)\)")
 
 def collectors() -> Iterator[MetricWrapperBase]:
     yield from (value for value in vars(Metrics()).values() if isinstance(value, MetricWrapperBase))
-    yield from (value for value in vars(stream).values() if isinstance(value, MetricWrapperBase))
+    for module in (stream, learning):
+        yield from (value for value in vars(module).values() if isinstance(value, MetricWrapperBase))
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +105,8 @@ def test_prometheus_asks_the_services_at_their_ports() -> None:
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
     port = services["api"]["environment"]["LIVESHELF_PORT"]
     assert jobs["api"]["static_configs"][0]["targets"] == [f"api:{port}"]
+    learner = services["learner"]["environment"]
+    assert jobs["learner"]["static_configs"][0]["targets"] == [f"learner:{learner['LIVESHELF_LEARN_METRICS_PORT']}"]
     assert services["prometheus"]["entrypoint"][2] in jobs["worker"]["file_sd_configs"][0]["files"]
     assert services["worker"]["environment"]["BYTEWAX_DATAFLOW_API_ENABLED"] == "1"
     assert all((PROMETHEUS / name).is_file() for name in config["rule_files"])
