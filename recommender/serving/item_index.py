@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow  # noqa: F401 - to be loaded before usearch: loaded after it, it ends the process where it reads times
 from usearch.index import Index
 
 from recommender.serving.ports import Floats, Rows

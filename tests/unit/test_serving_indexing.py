@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -111,3 +113,14 @@ def test_what_is_being_made_is_given_up_at_the_end() -> None:
         assert asked[0]()
 
     asyncio.run(scenario())
+
+
+def test_a_process_that_has_loaded_the_index_before_all_else_can_read_times() -> None:
+    program = (
+        "import recommender.serving.item_index\n"
+        "import pyarrow as pa\n"
+        "from datetime import UTC, datetime\n"
+        "print(pa.array([datetime(2026, 1, 2, tzinfo=UTC)]).to_pylist()[0].year)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "2026\n")
