@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     learn_behind_seconds: float = Field(
         default=60.0, gt=0, description="how far the learner may be behind before it leaves shoppers out [s]"
     )
-    learn_shoppers: int = Field(default=50_000, ge=100, description="shoppers that the learner remembers [count]")
+    learn_shoppers: int = Field(default=20_000, ge=100, description="shoppers that the learner remembers [count]")
     learn_metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of the learner's Prometheus metrics; 0 for none"
     )
