@@ -84,11 +84,12 @@ def interest(shopper: Shopper) -> Interest:
             if category:
                 categories[category] = categories.get(category, 0.0) + weight
     if lasting is not None:
-        before = len(looked)
+        in_sessions = bool(looked)
         for item_id, at_ms, count in zip(lasting.items, lasting.last_at_ms, lasting.looks, strict=True):
-            if item_id not in looked:
+            look = looked.get(item_id)
+            if look is None or look.at_ms < at_ms:  # in another session
                 looked[item_id] = Look(at_ms, count)
-        if before and len(looked) > before:
+        if in_sessions:
             looked = dict(sorted(looked.items(), key=lambda entry: -entry[1].at_ms))
     user, bought = shopper.user, shopper.purchases
     brands: dict[str, float] = {}
