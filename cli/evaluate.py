@@ -17,20 +17,18 @@ from cli.problem import WRONG_USE, Problem
 from recommender.evaluation.contestants import CONTESTANTS, VARIANTS
 from recommender.evaluation.log import EmptyLog, Log, read_log
 from recommender.evaluation.picture import draw
-from recommender.evaluation.protocols import Protocol, ProtocolName
+from recommender.evaluation.protocols import Protocol, ProtocolName, usual_holdout_us
 from recommender.evaluation.run import Makers, evaluate
 from recommender.evaluation.split import (
     NothingToTest,
     Split,
     before_the_end,
-    last_tenth_us,
     of_two_logs,
     read_duration_us,
 )
 from recommender.loaders import LoaderError
 
 PROTOCOLS = ("next-item", "future")
-_FUTURE_HOLDOUT = "28d"
 _MOST_K = 1_000
 _INTERVAL_S = 0.1
 _PLAIN_INTERVAL_S = 10.0
@@ -61,13 +59,13 @@ def run(
     for path in (picture, output):
         if path and not path.parent.is_dir():
             raise Problem(f"{path}: must lie in a folder that is there", WRONG_USE)
-    holdout_us = _holdout_us(holdout, protocol, test)
+    holdout_us = _holdout_us(holdout, test)
     began = time.perf_counter()
     with _Display() as display:
         logs = [_read(path, form, display) for path in (events, test) if path]
         try:
             name: ProtocolName = "future" if protocol == "future" else "next-item"
-            asked = Protocol(name, _split(logs, holdout_us), new_items_only)
+            asked = Protocol(name, _split(logs, holdout_us, name), new_items_only)
             if sample:
                 asked = asked.sampled(sample, seed)
             report = evaluate(asked, makers, ks, seed, display.show)
@@ -103,11 +101,9 @@ def _lengths(text: str) -> list[int]:
     return ks
 
 
-def _holdout_us(holdout: str | None, protocol: str, test: Path | None) -> int | None:
+def _holdout_us(holdout: str | None, test: Path | None) -> int | None:
     if holdout and test:
         raise Problem("--holdout: must not go with --test, which is the part held out", WRONG_USE)
-    if holdout is None and protocol == "future":
-        holdout = _FUTURE_HOLDOUT
     try:
         return read_duration_us(holdout) if holdout else None
     except ValueError as error:
@@ -123,11 +119,11 @@ def _read(path: Path, form: str, display: _Display) -> Log:
         raise Problem(str(error)) from None
 
 
-def _split(logs: list[Log], holdout_us: int | None) -> Split:
+def _split(logs: list[Log], holdout_us: int | None, protocol: ProtocolName) -> Split:
     if len(logs) == 2:
         return of_two_logs(logs[0].events, logs[1].events)
     events = logs[0].events
-    return before_the_end(events, holdout_us or last_tenth_us(events))
+    return before_the_end(events, holdout_us or usual_holdout_us(events, protocol))
 
 
 def _added(counts: list[dict[str, int]]) -> dict[str, int]:

@@ -29,8 +29,8 @@ def draw(report: dict[str, Any], metrics: list[str], path: Path) -> None:
         axes = figure.add_subplot(1, len(metrics), number + 1)
         ranked = sorted((name for name in models if models[name].get(metric) is not None), key=_by(models, metric))
         means = [models[name][metric] for name in ranked]
-        below = [models[name][metric] - models[name][f"{metric}_low"] for name in ranked]
-        above = [models[name][f"{metric}_high"] - models[name][metric] for name in ranked]
+        below = [max(0.0, models[name][metric] - models[name][f"{metric}_low"]) for name in ranked]
+        above = [max(0.0, models[name][f"{metric}_high"] - models[name][metric]) for name in ranked]
         colours = [_OURS if name.startswith(LIVESHELF) else _THEIRS for name in ranked]
         axes.barh(ranked, means, xerr=[below, above], color=colours, error_kw={"elinewidth": 1, "capsize": 2})
         for place, mean in enumerate(means):

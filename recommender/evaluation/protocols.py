@@ -15,8 +15,10 @@ from typing import Literal, NamedTuple
 from recommender.evaluation.contract import Query
 from recommender.evaluation.histories import Histories
 from recommender.evaluation.log import Event
-from recommender.evaluation.split import INTEREST, NothingToTest, Split
+from recommender.evaluation.split import INTEREST, NothingToTest, Split, last_tenth_us, read_duration_us, span_us
 from recommender.features.interaction import Interaction, implicit_session
+
+_FOUR_WEEKS_US = read_duration_us("28d")
 
 ProtocolName = Literal["next-item", "future"]
 
@@ -73,6 +75,14 @@ class Protocol(NamedTuple):
         if len(clusters) <= most:
             return self
         return self._replace(asked=frozenset(random.Random(seed).sample(clusters, most)))  # noqa: S311
+
+
+def usual_holdout_us(events: Sequence[Event], protocol: ProtocolName) -> int:
+    """Return how much of the end of a log to foresee: a tenth; of a future 28 days, if the log spans twice as many."""
+    first, last = span_us(events)
+    if protocol == "future" and last - first >= 2 * _FOUR_WEEKS_US:
+        return _FOUR_WEEKS_US
+    return last_tenth_us(events)
 
 
 def known_items(events: Sequence[Event]) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recommender.evaluation.log import Event
-from recommender.evaluation.protocols import Protocol, Question
+from recommender.evaluation.protocols import Protocol, Question, usual_holdout_us
 from recommender.evaluation.split import (
     NothingToTest,
     Split,
@@ -216,6 +216,13 @@ def test_the_last_tenth_is_rounded_to_a_unit_that_people_use() -> None:
     assert tenth_s(9.2 * 86_400) == 22 * 3_600
     assert tenth_s(70 * 60) == 7 * 60
     assert tenth_s(0) > 0
+
+
+def test_four_weeks_of_the_future_are_held_out_where_there_are_eight() -> None:
+    year, week = ([event("u1", "a", 0), event("u1", "a", days * 86_400)] for days in (365, 7))
+    assert usual_holdout_us(year, "future") == 28 * DAY_US
+    assert usual_holdout_us(week, "future") == usual_holdout_us(week, "next-item") == 17 * 3_600 * SECOND_US
+    assert usual_holdout_us(year, "next-item") == 35 * DAY_US
 
 
 def test_logs_whose_users_have_times_of_their_own_are_parted_by_user() -> None:
