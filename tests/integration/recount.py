@@ -268,7 +268,7 @@ def _decayed(parts: Iterable[tuple[str, int, float]], now: float, half_life: int
 def differences(row: FeatureRow, expected: Mapping[str, Any]) -> list[str]:
     """Name each column of the row that is not as expected; scores to nine digits, equal scores in any order."""
     found = []
-    for column in _columns(type(row)):
+    for column in _NAMES[type(row)]:
         value, wanted = getattr(row, column), expected.get(column)
         if isinstance(wanted, tuple):
             scores = getattr(row, _scores_column(column))
@@ -277,13 +277,7 @@ def differences(row: FeatureRow, expected: Mapping[str, Any]) -> list[str]:
         elif column not in expected:
             if not column.endswith("_scores") and column != "panes":
                 found.append(f"{row.view} {row.key} {column}: not recounted")
-        elif isinstance(wanted, float):
-            if not math.isclose(value, wanted, rel_tol=1e-9, abs_tol=1e-12):
-                found.append(f"{row.view} {row.key} {column}: {value}, recount {wanted}")
-        elif column == "interval_days":
-            if value != pytest.approx(wanted, rel=1e-9):
-                found.append(f"{row.view} {row.key} {column}: {value}, recount {wanted}")
-        elif value != wanted:
+        elif value != (pytest.approx(wanted, rel=1e-9, abs=1e-12) if column in _INEXACT else wanted):
             found.append(f"{row.view} {row.key} {column}: {value}, recount {wanted}")
     return found
 
@@ -293,8 +287,7 @@ _NAMES: dict[type[FeatureRow], tuple[str, ...]] = {
 }
 
 
-def _columns(row_type: type[FeatureRow]) -> tuple[str, ...]:
-    return _NAMES[row_type]
+_INEXACT = {each.name for row_type in ROW_TYPES for each in row_type.columns() if "float" in each.type.value}
 
 
 def _scores_column(column: str) -> str:
