@@ -38,6 +38,14 @@ class ItemKnowledge(Protocol):
         """Return category and brand of an item as far as they are known."""
 
 
+class _Said(NamedTuple):
+    """What events have said of an item."""
+
+    category: str
+    brand: str
+    price_cents: int
+
+
 class _Moment(NamedTuple):
     """A shopper at an instant: events of one instant, such as the lines of an order, share it."""
 
@@ -59,32 +67,33 @@ class ExampleMaker:
         self.memory = FeatureMemory()
         self._most = most_shoppers
         self._knowledge = knowledge
-        self._recalled: dict[str, tuple[str, str]] = {}
         self._seen: dict[tuple[str, str], int] = {}
         """Time of the latest event of each user and session, those not seen for longest first."""
         self._moments: dict[tuple[str, str], _Moment] = {}
-        self._said: dict[str, tuple[str, str, int]] = {}
+        self._said: dict[str, _Said] = {}
+        """Of items that the catalogue has not described since this began."""
+        self._described: set[str] = set()
+        """Items that it has."""
 
     def take(self, event: Interaction | AnyCatalogueEvent, *, wanted: bool = True) -> Observed | None:
         """Take the next event of the log; return the example that it makes, if it makes one and one is wanted."""
         if not isinstance(event, Interaction):
             if self.memory.take(event) and isinstance(event, ItemUpsert):
-                self._recalled[event.item_id] = "", ""  # the memory knows
-                self._describe_item(event.item_id)
+                self._described.add(event.item_id)
+                self._said.pop(event.item_id, None)
+                self._tell_described(event.item_id)
             return None
-        if event.item_id:
-            self._recall(event)
         key = event.user_id, event.session_id
         moment = None
         if wanted and event.item_id and event.kind in TARGET_WEIGHTS:
             moment = self._moments.get(key)
             if moment is None or moment.time_us != event.time_us:
                 moment = self._moment(event)
-        if not self.memory.take(event):
+        if event.item_id and event.item_id not in self._described:
+            self._complete(event)
+        if not self.memory.take(event, items=False):
             return None
         self._see(key, event.time_us)
-        if event.item_id:
-            self._learn_of(event)
         if moment is None:
             return None
         self._moments.pop(key, None)
@@ -98,16 +107,22 @@ class ExampleMaker:
     def tell(self, knowledge: ItemKnowledge) -> None:
         """Tell another model from now on, and of all items what they are described by."""
         self._knowledge = knowledge
-        for rows in self.memory.items():
-            self._describe_item(rows.item_id)
+        for item_id in self._described:
+            self._tell_described(item_id)
+        for item_id, said in self._said.items():
+            self._tell_said(item_id, said)
 
-    def _recall(self, event: Interaction) -> None:
-        """Complete an event by what was known of its item before this began."""
-        known = self._recalled.get(event.item_id)
-        if known is None:
-            known = self._recalled[event.item_id] = self._knowledge.recall(event.item_id)
-        event.category = event.category or known[0]
-        event.brand = event.brand or known[1]
+    def _complete(self, event: Interaction) -> None:
+        """Complete an event by what the model, or an earlier event, has said of its item; else learn what it says."""
+        before = self._said.get(event.item_id)
+        known = before or _Said(*self._knowledge.recall(event.item_id), UNKNOWN)
+        price_cents = known.price_cents if event.price_cents == UNKNOWN else event.price_cents
+        said = _Said(known.category or event.category, known.brand or event.brand, price_cents)
+        event.category = event.category or said.category
+        event.brand = event.brand or said.brand
+        if said != before:
+            self._said[event.item_id] = said
+            self._tell_said(event.item_id, said)
 
     def _moment(self, event: Interaction) -> _Moment:
         shopper = self.memory.shopper(event.user_id, event.session_id, event.time_us)
@@ -123,20 +138,15 @@ class ExampleMaker:
             self.memory.forget_before(oldest_us)
             self._seen = {key: at_us for key, at_us in self._seen.items() if at_us >= oldest_us}
 
-    def _learn_of(self, event: Interaction) -> None:
-        """Describe an item when it is met first, and when an event says something else of it than those before."""
-        said = event.category, event.brand, UNKNOWN if event.price_cents < 0 else event.price_cents.bit_length()
-        if self._said.get(event.item_id) != said:
-            self._said[event.item_id] = said
-            self._describe_item(event.item_id)
-
-    def _describe_item(self, item_id: str) -> None:
+    def _tell_described(self, item_id: str) -> None:
         row = self.memory.item(item_id).catalogue
-        if row is None:
-            description = describe_item(item_id, "", "", UNKNOWN, "", [])
-        else:
+        if row is not None:
             description = describe_item(item_id, row.category, row.brand, row.price_cents, row.title, row.tags)
-        self._knowledge.describe(item_id, description, row is not None and row.listed_at_ms > 0)
+            self._knowledge.describe(item_id, description, True)
+
+    def _tell_said(self, item_id: str, said: _Said) -> None:
+        description = describe_item(item_id, said.category, said.brand, said.price_cents, "", [])
+        self._knowledge.describe(item_id, description, False)
 
 
 def shopper_number(event: Interaction) -> int:

@@ -53,7 +53,9 @@ class _Run:
         self.maker = maker
         self.reader = reader
         self.learn_from_us = 0
-        """Examples before this event time were trained on already."""
+        """Examples before this event time were trained on already, if they came before the training was over."""
+        self.trained_us = 0
+        """When that was [us since 1970 UTC]."""
         self.waiting: list[Observed] = []
         self.waiting_since = 0.0
         self.published_examples = 0
@@ -179,7 +181,8 @@ class Learner:
         maker = ExampleMaker(self._settings.learn_shoppers, learning)
         run = _Run(lineage, learning, maker, LogReader(self._log, positions, TAIL))
         if not positions and start.manifest.data_to:
-            run.learn_from_us = int(datetime.fromisoformat(start.manifest.data_to).timestamp() * 1_000_000) + 1
+            run.learn_from_us = _us(start.manifest.data_to) + 1
+            run.trained_us = _us(start.manifest.created_at) + 1_000_000  # which is written in whole seconds
         for number, entry in enumerate(run.reader.before(TAIL), 1):
             event = _event(entry)
             if event is not None:
@@ -201,7 +204,7 @@ class Learner:
             self.record.skipped_events += 1
             return
         observed = run.maker.take(event)
-        if observed is not None and observed.time_us >= run.learn_from_us:
+        if observed is not None and (observed.time_us >= run.learn_from_us or entry.ingested_us >= run.trained_us):
             if not run.waiting:
                 run.waiting_since = self._now()
             run.waiting.append(observed)
@@ -337,6 +340,10 @@ class Learner:
         self.record.phase = phase
         self.record.updated_at = datetime.now(UTC).isoformat(timespec="seconds")
         write_record(self._path, msgspec.structs.replace(self.record))
+
+
+def _us(moment: str) -> int:
+    return int(datetime.fromisoformat(moment).timestamp() * 1_000_000)
 
 
 def _event(entry: LogEntry) -> Interaction | AnyCatalogueEvent | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import numpy as np
@@ -41,12 +42,12 @@ class Shop:
         self.registry = ModelRegistry(Installation(settings.data_dir).models_dir)
         self.clock = Clock()
 
-    def train(self, model: Model | None = None, **manifest: object) -> str:
-        """Put a full version into service."""
+    def train(self, model: Model | None = None, at: timedelta = timedelta(), **manifest: object) -> str:
+        """Put a full version into service, made so long after now."""
         model = model or blank_model()
         for name, value in manifest.items():
             setattr(model.manifest, name, value)
-        version = self.registry.save(model)
+        version = self.registry.save(model, datetime.now(UTC) + at)
         self.registry.activate(version)
         return version
 
@@ -181,14 +182,24 @@ def view(event_id: str, item_id: str, time_us: int) -> Interaction:
 
 
 def test_a_full_version_without_a_position_is_gone_on_from_by_the_time_of_its_data(shop: Shop) -> None:
-    shop.train(data_to=utc_from_us(START_US + 10).isoformat())
     shop.send([view("e1", "item1", START_US), view("e2", "item2", START_US + 10), view("e3", "item3", START_US + 11)])
+    shop.train(at=timedelta(seconds=5), data_to=utc_from_us(START_US + 10).isoformat())
     learner = shop.learner()
     learner.step()
     assert learner._run is not None
     (observed,) = learner._run.waiting
     assert observed.example.item_id == "item3"
     assert "recent=item2" in observed.example.state
+
+
+def test_what_came_after_a_training_is_learned_though_it_happened_before(shop: Shop) -> None:
+    """An old log that is replayed through the API after a training on newer data."""
+    shop.train(at=timedelta(seconds=-5), data_to=utc_from_us(START_US + 10).isoformat())
+    shop.send([view("e1", "item1", START_US), view("e2", "item2", START_US + 5)])
+    learner = shop.learner()
+    learner.step()
+    assert learner._run is not None
+    assert [observed.example.item_id for observed in learner._run.waiting] == ["item1", "item2"]
 
 
 def test_a_new_full_version_supersedes_what_was_learned(shop: Shop) -> None:
