@@ -42,6 +42,11 @@ class LogReader:
         """Partition name to the position of the last entry read."""
         return {partition.name: progress.position for partition, progress in self._progress.items()}
 
+    @property
+    def entries(self) -> int:
+        """How many entries of the log are behind it [count]."""
+        return sum(progress.entries for progress in self._progress.values())
+
     def read(self) -> list[LogEntry]:
         """Return the next entries, without waiting.
 
