@@ -50,20 +50,20 @@ class Asking:
         }
 
     def _horizon(self, part: Numbers, most: int) -> dict[int, Asked]:
-        """Ask at the beginning of the part what each known user does in it."""
+        """Ask at the beginning of the part what each known user does in it; nothing in it is known by then."""
         targets = self._targets
-        wanted = part[targets.users[part] >= 0]
-        bought = wanted[targets.kinds[wanted] == _PURCHASE]
-        wanted = bought if len(bought) else wanted
-        order = np.argsort(targets.users[wanted], kind="stable")
-        wanted = wanted[order]
-        begins = np.flatnonzero(np.r_[True, np.diff(targets.users[wanted]) != 0]) if len(wanted) else wanted
+        known = part[targets.users[part] >= 0]
+        bought = known[targets.kinds[known] == _PURCHASE]
+        wanted = bought if len(bought) else known
+        wanted = wanted[np.argsort(targets.users[wanted], kind="stable")]
+        users, begins = np.unique(targets.users[wanted], return_index=True)
         ends = np.r_[begins[1:], len(wanted)]
-        chosen = sample(np.arange(len(begins)), most, self._parameters.seed)
+        everyone, first_places = np.unique(targets.users[known], return_index=True)
+        firsts = known[first_places[np.searchsorted(everyone, users)]]
         now_us = int(targets.times_us[part[0]])
         found = {
-            int(wanted[begins[one]]): Asked(now_us, self._items(wanted[begins[one] : ends[one]]))
-            for one in chosen.tolist()
+            int(firsts[one]): Asked(now_us, self._items(wanted[begins[one] : ends[one]]))
+            for one in sample(np.arange(len(users)), most, self._parameters.seed).tolist()
         }
         return dict(sorted(found.items()))
 
