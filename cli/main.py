@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+# Read when LightFM and LightGBM are loaded: threads that wait for others sleep, as the shop needs the processors.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from cli.bench_commands import bench
 

@@ -1,8 +1,8 @@
 """The ranker: one score for a candidate, learned from what the sources say of it and what the features know.
 
 Source: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", NIPS 2017. The trees give the log
-odds that a candidate is right; LambdaRank and its kin did no better (docs/model.md). They are kept as LightGBM's text, which
-holds numbers and no code.
+odds that a candidate is right; LambdaRank and its kin did no better (docs/model.md). They are kept as LightGBM's text,
+which holds numbers and no code.
 """
 
 from __future__ import annotations
