@@ -11,7 +11,7 @@ from recommender.serving.candidates import only
 from recommender.serving.gathering import gather
 from recommender.serving.interest import Interest, interest
 from recommender.serving.item_table import ItemTable
-from recommender.serving.matrix import candidate_matrix
+from recommender.serving.matrix import FEATURES, candidate_matrix
 from recommender.serving.ranking import rank, rank_learned
 from recommender.serving.request import (
     Fallback,
@@ -67,7 +67,7 @@ WEIGHTS: Mapping[Surface, Mapping[str, float]] = {
 """How much each source counts on each surface, set by hand: where no ranker has learned, or none is there yet."""
 
 LEARNED = frozenset({Surface.HOME, Surface.CATEGORY})
-"""Surfaces on which the ranker decides."""
+"""Surfaces on which the ranker decides, if it was learned on what candidates are described by now."""
 
 
 def recommend(
@@ -98,7 +98,7 @@ def recommend(
         inside[table.in_category(request.category)] = True
         candidates = only(candidates, inside)
     ranker = table.vectors.model.parts.ranker if table.vectors else None
-    if ranker is not None and request.surface in LEARNED:
+    if ranker is not None and ranker.features == FEATURES and request.surface in LEARNED:
         matrix = candidate_matrix(table, wishes, shopper.sessions, candidates, vector, now_us)
         ranking = rank_learned(matrix, ranker, candidates)
     else:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from recommender.features import ItemActivity, ItemCatalogue, SessionFeatures, UserFeatures, aged
 from recommender.features.shopper import Shopper
+from recommender.model.parts import Parts
 from recommender.serving.candidates import by_neighbours
 from recommender.serving.item_table import ItemTable
+from recommender.serving.item_vectors import ItemVectors
+from recommender.serving.matrix import FEATURES
 from recommender.serving.recommender import recommend
 from recommender.serving.request import Fallback, Slate, SlateRequest, Surface, UnknownCategory, UnknownItem
+from tests.unit.serving_fakes import FakeModel
 
 NOW_US = 1_800_000_000_000_000
 DAY_US = 86_400_000_000
@@ -231,3 +236,42 @@ def test_a_shopper_who_returns_after_years_is_served_by_what_is_seen_now() -> No
     returned.recent_item_at_ms[1] -= 3 * 365 * 86_400_000
     names, _ = slate(SlateRequest(Surface.HOME, 3), returned)
     assert len(names) == 3
+
+
+class LastFirst:
+    """A ranker that likes the items at the end of the table."""
+
+    def __init__(self, features: tuple[str, ...]) -> None:
+        self.features = features
+
+    def scores(self, candidates: np.ndarray) -> np.ndarray:
+        return np.arange(len(candidates), dtype=np.float64)
+
+
+def shop_with(features: tuple[str, ...] | None) -> ItemTable:
+    """The shop, with a model that has a ranker of these features, if any."""
+    table, model = shop(), FakeModel([item for item, *_ in SHOP])
+    if features is not None:
+        model.parts = Parts(ranker=LastFirst(features))  # type: ignore[arg-type]
+    vectors = ItemVectors(model)
+    vectors.put_all(table.ids, table.catalogue)
+    table.adopt(vectors, table.content_version)
+    return table
+
+
+HOME, CART = SlateRequest(Surface.HOME, 5), SlateRequest(Surface.CART, 5)
+CAMPING = SlateRequest(Surface.CATEGORY, 5, category="Camping")
+TRAIL = session([("trail", "Shoes > Running")])
+
+
+def test_the_ranker_decides_on_the_surfaces_that_it_has_learned() -> None:
+    learned, unlearned = shop_with(FEATURES), shop_with(None)
+
+    assert slate(HOME, TRAIL, table=learned)[0] == ["lamp", "stove", "tent", "boot", "socks"]
+    assert slate(CAMPING, TRAIL, table=learned)[0] == ["lamp", "stove", "tent"]
+    assert slate(CART, TRAIL, table=learned) == slate(CART, TRAIL, table=unlearned)
+
+
+@pytest.mark.parametrize("features", [FEATURES[:-1], (*FEATURES, "another"), FEATURES[::-1]])
+def test_a_ranker_of_other_features_is_not_asked(features: tuple[str, ...]) -> None:
+    assert slate(HOME, TRAIL, table=shop_with(features)) == slate(HOME, TRAIL, table=shop_with(None))
