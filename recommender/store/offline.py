@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -13,7 +15,7 @@ from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineS
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.repo_config import RepoConfig
 
-from recommender.history import EVENT_TIMESTAMP
+from recommender.history import EVENT_TIMESTAMP, part_files
 from recommender.store.point_in_time import ROWS_PER_BATCH, JoinedView, join
 
 # Ibis calls what this version of DuckDB is about to rename; a user of a command can do nothing about it.
@@ -97,7 +99,13 @@ def _joined_view(view: FeatureView, refs: list[str]) -> JoinedView:
         name=view.name,
         key=key,
         columns=[ref.partition(":")[2] for ref in refs if ref.startswith(f"{view.name}:")],
-        files=view.batch_source.path,
+        files=partial(_files, view.batch_source.path),
         time=view.batch_source.timestamp_field,
         ttl=view.ttl,
     )
+
+
+def _files(pattern: str) -> list[str]:
+    """Return the files of a table of the history, the small ones that are soon to be merged first."""
+    folder = Path(pattern).parent
+    return [str(path) for path in reversed(part_files(folder.parent, folder.name))] or [pattern]

@@ -7,7 +7,7 @@ of entity rows. So it takes the memory of one batch, and the time to read the fi
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import duckdb
 import numpy as np
 import pyarrow as pa
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 ROWS_PER_BATCH = 20_000
 _MOST_BATCHES = 400
@@ -33,8 +34,8 @@ class JoinedView(NamedTuple):
     key: str
     """Column with the id of its entity, here and in the entity rows."""
     columns: Sequence[str]
-    files: str
-    """Pattern of its Parquet files."""
+    files: Callable[[], Sequence[str]]
+    """Lists its Parquet files."""
     time: str
     """Column with the feature time."""
     ttl: timedelta
@@ -56,9 +57,9 @@ def join(entity_rows: pa.Table, time: str, views: Sequence[JoinedView], rows_per
     with tempfile.TemporaryDirectory(prefix="liveshelf-join-") as folder, duckdb.connect() as database:
         database.execute(f"SET memory_limit = '{_MEMORY}'; SET temp_directory = '{folder}/spilled'")
         database.execute("SET preserve_insertion_order = false; SET enable_progress_bar = false")
-        spools = [
-            _Spool(_find(database, entity_rows, time, view), Path(folder) / view.name, rows_per_batch) for view in views
-        ]
+        # A file may be merged with others, and removed, before all of it is read.
+        again = Retrying(stop=stop_after_attempt(3), retry=retry_if_exception_type(duckdb.IOException), reraise=True)
+        spools = [again(_spooled, database, entity_rows, time, view, Path(folder), rows_per_batch) for view in views]
         for batch, start in enumerate(range(0, max(1, len(entity_rows)), rows_per_batch)):
             joined = entity_rows.slice(start, rows_per_batch)
             for spool in spools:
@@ -72,15 +73,22 @@ def join(entity_rows: pa.Table, time: str, views: Sequence[JoinedView], rows_per
             yield joined
 
 
+def _spooled(
+    database: Any, entity_rows: pa.Table, time: str, view: JoinedView, folder: Path, rows_per_batch: int
+) -> _Spool:
+    place = Path(tempfile.mkdtemp(prefix=f"{view.name}-", dir=folder))
+    return _Spool(_find(database, entity_rows, time, view), place, rows_per_batch)
+
+
 def _find(database: Any, entity_rows: pa.Table, time: str, view: JoinedView) -> Any:
     """Return the query for the rows that are found, in no order, with the place of the entity row of each."""
     places = pa.array(np.arange(len(entity_rows)))
     asked = [places, entity_rows.column(view.key), entity_rows.column(time)]
     database.register("asked", pa.table(asked, names=["place", "key", "asked_at"]))
-    rows = f"read_parquet({_text(view.files)}, union_by_name = true)"
+    rows = f"read_parquet([{', '.join(map(_text, view.files()))}], union_by_name = true)"
     found, key, at = _name(f"found {view.name}"), _name(view.key), _name(view.time)
     database.execute(
-        f"""CREATE TEMP TABLE {found} AS
+        f"""CREATE OR REPLACE TEMP TABLE {found} AS
         SELECT asked.place, asked.key, kept.at
         FROM asked ASOF JOIN (SELECT {key} AS key, {at} AS at FROM {rows}) kept
         ON asked.key = kept.key AND asked.asked_at >= kept.at
@@ -100,7 +108,6 @@ class _Spool:
 
     def __init__(self, found: Any, folder: Path, rows_per_batch: int) -> None:
         self._folder = folder
-        folder.mkdir()
         reader = found.to_arrow_reader(_ROWS_READ_AT_ONCE)
         self._schema = reader.schema
         with ExitStack() as open_files:

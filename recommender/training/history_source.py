@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from recommender.features import (
     FeatureRow,
@@ -75,7 +76,8 @@ class HistorySource:
 
     def items(self, as_of_us: int) -> list[ItemRows]:
         """Return the latest rows of each item at or before an instant, not aged, in order of item ids."""
-        item_ids = pa.array(sorted(self._item_ids()), pa.string())
+        again = Retrying(stop=stop_after_attempt(3), retry=retry_if_exception_type(FileNotFoundError), reraise=True)
+        item_ids = pa.array(sorted(again(self._item_ids)), pa.string())
         as_of = pa.array(np.full(len(item_ids), as_of_us)).cast(SCHEMAS[ItemCatalogue.view].field(EVENT_TIMESTAMP).type)
         entity_rows = pa.table({ItemCatalogue.entity: item_ids, EVENT_TIMESTAMP: as_of})
         found: list[ItemRows] = []
@@ -88,7 +90,7 @@ class HistorySource:
     def _item_ids(self) -> set[str]:
         ids: set[str] = set()
         for row_type in ITEM_VIEWS:
-            files = [str(path) for path in part_files(self._dir, row_type.view)]
+            files = [str(path) for path in reversed(part_files(self._dir, row_type.view))]
             for batch in ds.dataset(files, schema=SCHEMAS[row_type.view]).to_batches(columns=[row_type.entity]):
                 ids.update(pc.unique(batch.column(0)).to_pylist())
         return ids

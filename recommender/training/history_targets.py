@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from recommender.history import EVENTS, SCHEMAS, part_files
 from recommender.training.dataset import TARGET_KINDS, Numbers, Targets
@@ -33,7 +34,9 @@ def read_targets(history_dir: Path, since_us: int | None = None, until_us: int |
         since_us: the earliest time that is wanted; without it there is no bound.
         until_us: the time before which they are wanted; without it there is no bound.
     """
-    return targets_of(_scan(history_dir, since_us, until_us))
+    # A file may be merged with others, and removed, before all of it is read.
+    again = Retrying(stop=stop_after_attempt(3), retry=retry_if_exception_type(FileNotFoundError), reraise=True)
+    return again(lambda: targets_of(_scan(history_dir, since_us, until_us)))
 
 
 def targets_of(batches: Iterable[Any]) -> Targets:
@@ -76,7 +79,7 @@ def _scan(history_dir: Path, since_us: int | None, until_us: int | None) -> Iter
         wanted &= ds.field("event_time") >= pa.scalar(since_us, instant)
     if until_us is not None:
         wanted &= ds.field("event_time") < pa.scalar(until_us, instant)
-    files = [str(path) for path in part_files(history_dir, EVENTS)]
+    files = [str(path) for path in reversed(part_files(history_dir, EVENTS))]
     return ds.dataset(files, schema=SCHEMAS[EVENTS]).to_batches(
         columns=list(TARGET_COLUMNS), filter=wanted, batch_readahead=4, fragment_readahead=2
     )

@@ -13,7 +13,7 @@ from recommender.features import Interaction, implicit_session
 from recommender.history import EVENT_TIMESTAMP
 from recommender.installation import Installation
 from recommender.settings import Settings
-from recommender.store import FeastFeatures, point_in_time
+from recommender.store import FeastFeatures, offline, point_in_time
 from recommender.store.repository import apply
 from recommender.training.history_source import SHOPPER_VIEWS, HistorySource
 from tests.histories import plain_batches, write_history
@@ -114,3 +114,31 @@ def test_there_are_never_more_open_files_than_a_process_may_have(
     source = HistorySource(history_dir, features.history_batches)
     asked = source._entity_rows(np.arange(len(source.targets())))
     assert len(list(features.history_batches(asked, SHOPPER_VIEWS))) <= 10
+
+
+def test_a_file_that_is_merged_away_while_it_is_read_is_read_where_it_went(
+    settings: Settings, features: FeastFeatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history_dir = Installation(settings.data_dir).history_dir
+    write_history(history_dir, log(60))
+    expected = list(HistorySource(history_dir, plain_batches(history_dir)).shoppers(np.arange(20)))
+    gone = [str(history_dir / "session" / "part-gone-000000001.parquet")]
+    listed = iter([gone, gone])
+    files = offline._files
+    monkeypatch.setattr(
+        offline,
+        "_files",
+        lambda pattern: next(listed, None) or files(pattern) if "session" in pattern else files(pattern),
+    )
+    source = HistorySource(history_dir, features.history_batches)
+    assert list(source.shoppers(np.arange(20))) == expected
+    assert next(listed, None) is None
+
+
+def test_files_that_soon_go_are_read_first_and_those_already_merged_are_not(tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    folder.mkdir()
+    for name in ("merged-0-000000001-000000004", "part-0-000000004", "part-0-000000005", "part-0-000000006", "empty"):
+        (folder / f"{name}.parquet").touch()
+    expected = ["part-0-000000006", "part-0-000000005", "merged-0-000000001-000000004"]
+    assert [Path(path).stem for path in offline._files(str(folder / "*.parquet"))] == expected
