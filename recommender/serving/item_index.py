@@ -17,6 +17,8 @@ NEIGHBOURS = 16
 BREADTH_OF_BUILD = 128
 BREADTH_OF_SEARCH = 800
 """Items kept in view while the graph is walked: more find more and take longer [count]."""
+_LARGE = 500_000
+"""Beyond so many items twice that breadth is needed to find as many of them [count]."""
 _AT_ONCE = 500
 _ALIKE = 0.95
 """Mean cosine between the vectors of two models from which on the index of one serves for the other."""
@@ -95,8 +97,10 @@ class ItemIndex:
         cosines = np.einsum("ij,ij->i", now, then) / np.where(lengths > 0.0, lengths, 1.0)
         return float(cosines.mean()) > _ALIKE
 
-    def search(self, vector: Floats, most: int, breadth: int = BREADTH_OF_SEARCH) -> Rows:
+    def search(self, vector: Floats, most: int, breadth: int | None = None) -> Rows:
         """Return the rows of highest score, nearly all of them, in no order that can be relied on."""
+        if breadth is None:
+            breadth = BREADTH_OF_SEARCH * (1 if len(self) <= _LARGE else 2)
         self._index.expansion_search = max(breadth, most)  # type: ignore[misc]  # it has a setter
         point = np.concatenate([vector, [1.0, 0.0]]).astype(np.float32)
         found: npt.NDArray[np.uint64] = self._index.search(point, most, threads=1).keys
