@@ -167,10 +167,10 @@ class Learner:
         if record.parent != parent.version:
             record = LearningRecord(parent=parent.version)
             positions = start.manifest.log_position
-        elif start.manifest.kind == "full" or record.version > start.version:
+        elif record.version >= start.version:
             positions = record.log_position  # what was fallen back or rolled back from is not learned again
         else:
-            positions = start.manifest.log_position
+            positions = start.manifest.log_position  # killed after the activation, before that was written down
         record.version, record.log_position = start.version, positions
         record.examples = lineage.learned
         self.record = record

@@ -261,9 +261,44 @@ def test_what_was_rolled_back_is_not_learned_again(shop: Shop) -> None:
     shop.read_all(learner)
     assert learner.publish() is None
     assert shop.current == parent
+    again = shop.learner()
     sent = shop.send(visits(4, seed=3))
+    shop.read_all(again)
+    assert shop.registry.manifest(again.publish() or "").examples == 100 + sent
+
+
+def test_a_rollback_by_one_version_is_not_undone_by_learning_either(shop: Shop) -> None:
+    shop.train()
+    learner = shop.learner()
+    sent = []
+    for seed in (1, 2):
+        sent.append(shop.send(visits(20, seed=seed)))
+        shop.read_all(learner)
+        assert learner.publish()
+    assert shop.registry.rollback().version == shop.registry.versions()[1]
+    for _ in range(2):  # and neither does a learner that was started anew meanwhile
+        shop.clock.seconds += 1
+        shop.read_all(learner)
+        assert learner.publish() is None
+        learner = shop.learner()
+    sent[1] = shop.send(visits(4, seed=3))
     shop.read_all(learner)
-    assert shop.registry.manifest(learner.publish() or "").examples == 100 + sent
+    assert shop.registry.manifest(learner.publish() or "").examples == 100 + sum(sent)
+
+
+def test_a_version_made_current_just_before_a_kill_is_gone_on_from_though_that_was_not_written_down(shop: Shop) -> None:
+    shop.train()
+    path = Installation(shop.settings.data_dir).learning_path
+    first = shop.learner()
+    sent = shop.send(visits(20))
+    shop.read_all(first)
+    written = path.read_bytes()
+    assert first.publish()
+    path.write_bytes(written)
+    second = shop.learner()
+    sent += shop.send(visits(4, seed=3))
+    shop.read_all(second)
+    assert shop.registry.manifest(second.publish() or "").examples == 100 + sent
 
 
 def poison(learner: Learner, batch_of: Callable[[int], list[Interaction]], shop: Shop, most: int) -> int:
