@@ -52,8 +52,4 @@ class LightfmTuned(LightfmPublished):
     """The same with settings chosen on the validation part."""
 
     name = "lightfm_tuned"
-    grid = (
-        PUBLISHED,
-        {"no_components": 32, "epochs": 30, "learning_rate": 0.05},
-        {"no_components": 64, "epochs": 30, "learning_rate": 0.05},
-    )
+    grid = (PUBLISHED, {"no_components": 64, "epochs": 30, "learning_rate": 0.05})
