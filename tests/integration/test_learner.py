@@ -21,7 +21,7 @@ from recommender.learning.record import read_record
 from recommender.model.artifact import Model, read_content, read_gradients
 from recommender.model.registry import ModelRegistry
 from recommender.settings import Settings
-from tests.learning import START_US, blank_model, visits
+from tests.learning import ITEMS, START_US, blank_model, item_name, visits
 
 
 class Clock:
@@ -366,6 +366,36 @@ def test_when_it_gets_worse_it_falls_back_by_itself_and_learns_on_more_slowly(sh
     shop.read_all(again)
     assert shop.registry.manifest(again.publish() or "").parent == parent
     assert again.record.examples == sent
+
+
+def robots(seed: int, visits_: int = 100) -> Iterator[Interaction]:
+    """Visits that go from each item to one that has nothing to do with it, another one for each seed."""
+    draw = random.Random(seed)
+    follows = list(range(ITEMS))
+    draw.shuffle(follows)
+    for visit in range(visits_):
+        item = draw.randrange(ITEMS)
+        for step in range(5):
+            time_us = START_US + visit * 60_000_000 + step * 5_000_000
+            yield Interaction(f"r{seed}-{visit}-{step}", "view", time_us, f"r{seed}-{visit}", item_id=item_name(item))
+            item = follows[item]
+
+
+def test_a_stream_full_of_robots_makes_it_fall_back(shop: Shop) -> None:
+    parent = trained_parent(shop)
+    learner = shop.learner(learn_rate=0.5, learn_batch_events=10_000)
+    learner.step()
+    for number in range(30):
+        shop.send([*visits(20, seed=3_000 + number), *robots(number)])
+        shop.read_all(learner)
+        shop.clock.seconds += 31
+        learner.step()
+        if learner.record.fallbacks:
+            break
+    assert learner.record.fallbacks == 1
+    assert shop.current == parent
+    (back,) = (each for each in shop.registry.history() if each.reason == "learning fell back: worse")
+    assert back.version == parent
 
 
 def test_after_too_many_fallbacks_it_stops_until_the_next_full_version(shop: Shop) -> None:
