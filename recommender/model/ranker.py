@@ -7,6 +7,7 @@ which holds numbers and no code.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+
+_TREE_SIZES = re.compile(r"^tree_sizes=(.*)$", re.MULTILINE)
+"""By the sizes LightGBM reads trees in threads, where a damaged one ends the process; without them it is an error."""
+_TREE = re.compile(r"^Tree=", re.MULTILINE)
 
 
 class BadRanker(ValueError):
@@ -34,8 +39,11 @@ class Ranker:
         import lightgbm  # takes seconds, and an installation without a model does not need it
 
         self.text = text
+        sizes = _TREE_SIZES.search(text)
+        if sizes and len(sizes[1].split()) != len(_TREE.findall(text)):
+            raise BadRanker("ranker: must hold all the trees that it names the sizes of")
         try:
-            self._trees: Any = lightgbm.Booster(model_str=text)
+            self._trees: Any = lightgbm.Booster(model_str=_TREE_SIZES.sub("", text, count=1))
         except (lightgbm.basic.LightGBMError, ValueError, KeyError, IndexError) as error:
             raise BadRanker(f"ranker: must be trees as LightGBM writes them; {error}") from error
         self.features: tuple[str, ...] = tuple(self._trees.feature_name())

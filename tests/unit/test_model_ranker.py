@@ -1,0 +1,82 @@
+"""Trees as text: what they learn, and which texts are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recommender.model.ranker import BadRanker, Ranker, fit_ranker
+
+NAMES = ("noise", "share", "rank", "spare")
+
+
+def candidates(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates of which the second column tells, mostly, which ones are right; some of its values are unknown."""
+    draw = np.random.default_rng(seed)
+    values = draw.random((count, len(NAMES))).astype(np.float32)
+    right = (values[:, 1] + 0.2 * draw.random(count) > 0.8).astype(np.float32)
+    values[draw.random(count) < 0.1, 1] = np.nan
+    return values, right
+
+
+@pytest.fixture(scope="module")
+def ranker() -> Ranker:
+    return fit_ranker(NAMES, candidates(3_000, 1), candidates(1_000, 2), seed=1, threads=1)
+
+
+def test_what_tells_right_from_wrong_is_learned(ranker: Ranker) -> None:
+    values, right = candidates(500, 3)
+    scores = ranker.scores(values)
+    known = ~np.isnan(values[:, 1])
+    assert scores[known & (right == 1)].mean() > scores[known & (right == 0)].mean() + 0.5
+    gains = ranker.gains()
+    assert max(gains, key=lambda name: gains[name]) == "share"
+    assert sum(gains.values()) == pytest.approx(1.0)
+
+
+def test_a_ranker_is_the_same_after_it_was_written_and_read(ranker: Ranker) -> None:
+    again = Ranker(ranker.text)
+    values, _ = candidates(200, 4)
+    assert again.text == ranker.text
+    assert again.features == ranker.features == NAMES
+    np.testing.assert_array_equal(again.scores(values), ranker.scores(values))
+    assert again.gains() == ranker.gains()
+
+
+def test_fitting_with_one_thread_gives_the_same_trees_each_time(ranker: Ranker) -> None:
+    assert fit_ranker(NAMES, candidates(3_000, 1), candidates(1_000, 2), seed=1, threads=1).text == ranker.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "these are no trees", "tree\nversion=v4\n", '{"trees": []}'],
+    ids=["empty", "blank", "words", "head", "json"],
+)
+def test_a_text_that_is_no_ranker_is_refused(text: str) -> None:
+    with pytest.raises(BadRanker, match=r"^ranker: must be trees as LightGBM writes them; "):
+        Ranker(text)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.3, 0.5, 0.9])
+def test_a_text_that_breaks_off_is_refused_and_the_process_goes_on(ranker: Ranker, share: float) -> None:
+    with pytest.raises(BadRanker):
+        Ranker(ranker.text[: int(share * len(ranker.text))])
+
+
+def test_a_text_without_its_last_trees_is_refused(ranker: Ranker) -> None:
+    with pytest.raises(BadRanker, match="must hold all the trees that it names the sizes of"):
+        Ranker(ranker.text[: ranker.text.index("Tree=3")] + "end of trees\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("feature_names=noise share", "feature_names=share"),
+        ("leaf_value=", "leaf_worth="),
+        ("Tree=1\n", "Three=1\n"),
+    ],
+)
+def test_a_text_with_a_damaged_line_is_refused(ranker: Ranker, old: str, new: str) -> None:
+    assert old in ranker.text
+    with pytest.raises(BadRanker):
+        Ranker(ranker.text.replace(old, new, 1))
