@@ -81,9 +81,9 @@ def fit_ranker(
     parameters = {
         "objective": "binary",
         "metric": "binary_logloss",
-        "learning_rate": 0.06,
+        "learning_rate": 0.05,
         "num_leaves": 15,
-        "min_data_in_leaf": 50,
+        "min_data_in_leaf": 30,
         "feature_fraction": 0.6,
         "bagging_fraction": 0.8,
         "bagging_freq": 1,
@@ -109,7 +109,7 @@ def fit_ranker(
     trees = lightgbm.train(
         parameters,
         sets[0],
-        num_boost_round=300,
+        num_boost_round=500,
         valid_sets=[sets[1]],
         callbacks=[lightgbm.early_stopping(30, verbose=False)],
     )
