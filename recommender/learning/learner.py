@@ -36,6 +36,8 @@ EPOCHS = 3
 _POLL_S = 0.2
 _LOOK_EVERY_S = 0.5
 _NOTE_EVERY_S = 10.0
+_BYTES_PER_S = 2_000_000
+"""Written to disk on average, at most: large versions come less often."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ class Learner:
         self._run: _Run | None = None
         self._followed: str | None = None
         self._looked_at = self._published_at = self._noted_at = -1e9
+        self._written_bytes = 0
         self._saved_at = datetime.min.replace(tzinfo=UTC)
         self._cpu = CpuShare(settings.learn_cpu_ratio)
         self._shoppers = ShopperShare(settings.learn_behind_seconds, now)
@@ -122,7 +125,7 @@ class Learner:
         self._note_behind(entries)
         if self._run is not None and self._is_due(self._run):
             self._learn(self._run)
-        if now - self._published_at >= self._settings.learn_publish_seconds:
+        if now - self._published_at >= max(self._settings.learn_publish_seconds, self._written_bytes / _BYTES_PER_S):
             self._published_at = now
             self.publish()
         if now - self._noted_at >= _NOTE_EVERY_S:
@@ -255,6 +258,7 @@ class Learner:
             return None
         self._followed = version
         run.published_examples = run.learning.examples
+        self._written_bytes = self._registry.size_bytes(version)
         metrics.VERSIONS.inc()
         try:
             self._registry.prune_online(KEPT_ONLINE)

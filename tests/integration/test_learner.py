@@ -159,6 +159,20 @@ def any_shop(log_settings: Settings, tmp_path: Path) -> Iterator[Shop]:
     log.close()
 
 
+def test_large_versions_come_less_often(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.train()
+    learner = shop.learner()
+    monkeypatch.setattr(ModelRegistry, "size_bytes", lambda *_: 200_000_000)
+    learner.step()
+    published = []
+    for seed in range(7):
+        shop.send(visits(5, seed=seed))
+        shop.clock.seconds += 31
+        learner.step()
+        published.append(shop.current)
+    assert len(set(published)) == 2, "a version of 200 MB each hundred seconds"
+
+
 def test_a_killed_learner_goes_on_where_its_version_stands_and_learns_nothing_twice(any_shop: Shop) -> None:
     shop = any_shop
     shop.train()
