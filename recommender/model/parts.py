@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +16,18 @@ from recommender.model.ranker import BadRanker, Ranker
 from recommender.model.visits import Visits
 
 RANKER = "ranker.txt"
+_UNREADABLE = (
+    ValueError,
+    LookupError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    BadZipFile,
+    struct.error,
+    zlib.error,
+)
+"""What reading a file that is no archive of arrays, or a damaged one, may raise."""
 
 
 class BadPart(ValueError):
@@ -116,9 +131,9 @@ def _packed(**arrays: npt.NDArray[Any]) -> bytes:
 
 def _unpacked(name: str, content: bytes, **types: Any) -> dict[str, npt.NDArray[Any]]:
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as packed:
-            arrays = {key: packed[key] for key in types}
-    except (ValueError, KeyError, OSError) as error:
+        packed = np.load(io.BytesIO(content), allow_pickle=False)
+        arrays = {key: packed[key] for key in types}
+    except _UNREADABLE as error:
         raise BadPart(f"{name}.npz: must hold the arrays {', '.join(types)}; {error}") from error
     for key, kind in types.items():
         if arrays[key].dtype != kind or arrays[key].ndim != 1:
