@@ -116,7 +116,7 @@ def _by_model(values: Floats, scores: Floats) -> None:
 def _by_source(values: Floats, rows: Rows, some: Candidates) -> None:
     places = np.searchsorted(rows, some.rows)
     column = _COLUMN[f"{some.source}_share"]
-    values[places, column] = some.scores / some.scores.max()
+    values[places, column] = some.scores / (some.scores.max() or 1.0)  # all are 0 where nothing is left of them
     values[places, column + 1] = _ranks(some.scores)
 
 
