@@ -42,7 +42,7 @@ class Liveshelf:
             model = train_model(
                 ReplaySource(train),
                 self._parameters,
-                lambda stage, done, most: progress(f"{self.name}: {stage}", done / max(1, most)),
+                lambda stage, done, most: progress(stage, done / max(1, most)),
             )
         except TooLittleHistory as error:
             raise LeftOut(str(error)) from error

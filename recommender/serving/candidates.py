@@ -15,6 +15,7 @@ from recommender.features.ageing import fading
 from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US
 from recommender.model.links import Links
 from recommender.model.visits import Visits
+from recommender.serving.interest import Look
 from recommender.serving.item_table import NEW_FOR_US, ItemTable, Neighbours, best
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.ports import Floats, Rows, Scores
@@ -30,8 +31,10 @@ _PRIOR_PAIRS = 2.0
 """Added to an item's number of pairs, so that a single meeting is not taken for certainty."""
 _ALIKE_ITEMS = 10
 """How many of a shopper's latest items are looked up in the index of visits."""
-_FOLLOWED_ITEMS = 5
-"""How many of a shopper's latest items are asked for their followers."""
+_FOLLOWED_INSTANTS = 5
+"""How many of the instants at which a shopper looked at items, or bought some, are asked for what followed them."""
+_FOLLOWED_ITEMS = 50
+_FOLLOWED_DECAY = 0.6
 
 
 class Candidates(NamedTuple):
@@ -72,18 +75,31 @@ def by_visits(vectors: ItemVectors, index: Visits, items: Sequence[str], source:
     return _placed(vectors, source, found, scores, LINKED_CANDIDATES)
 
 
-def by_links(vectors: ItemVectors, links: Links, items: Sequence[str], decay: float, source: str) -> Candidates:
-    """Return the items that some items lead to, the first ones counting most: each ``decay`` of the one before."""
-    numbers = _numbers(vectors, items)
-    if not len(numbers):
+def by_links(vectors: ItemVectors, links: Links, items: Mapping[str, float], source: str) -> Candidates:
+    """Return the items that some items lead to, weighted (item to weight)."""
+    number_of = vectors.numbering.number_of
+    known = {number_of[item]: weight for item, weight in items.items() if item in number_of}
+    if not known:
         return nothing(source)
-    found, scores = links.from_all(numbers, decay ** np.arange(len(numbers)))
+    found, scores = links.from_all(np.fromiter(known, np.int64), np.fromiter(known.values(), np.float64))
     return _placed(vectors, source, found, scores, LINKED_CANDIDATES)
 
 
-def by_followers(vectors: ItemVectors, links: Links, items: Sequence[str], source: str) -> Candidates:
-    """Return the items that followed a shopper's latest items."""
-    return by_links(vectors, links, items[:_FOLLOWED_ITEMS], 0.6, source)
+def lately(looked: Mapping[str, Look]) -> dict[str, float]:
+    """Return the weights of a shopper's latest items: those of one instant alike, each instant less than the one after.
+
+    Args:
+        looked: items with their latest looks, the latest first.
+    """
+    weights: dict[str, float] = {}
+    instants, at_ms = 0, -1
+    for item_id, look in looked.items():
+        if look.at_ms != at_ms:
+            instants, at_ms = instants + 1, look.at_ms
+        if instants > _FOLLOWED_INSTANTS or len(weights) == _FOLLOWED_ITEMS:
+            break
+        weights[item_id] = _FOLLOWED_DECAY ** (instants - 1)
+    return weights
 
 
 def by_neighbours(table: ItemTable, items: Mapping[int, float], kind: str, now_us: int) -> Candidates:

@@ -11,7 +11,6 @@ from recommender.serving.candidates import (
     again,
     by_category,
     by_content,
-    by_followers,
     by_links,
     by_model,
     by_neighbours,
@@ -20,6 +19,7 @@ from recommender.serving.candidates import (
     by_text,
     by_trend,
     by_visits,
+    lately,
 )
 from recommender.serving.interest import Interest
 from recommender.serving.item_table import ItemTable
@@ -66,14 +66,16 @@ def gather(
     if vectors is None:
         return Gathered([*found, by_newness(table, None, now_us)], None)
     parts = vectors.model.parts
-    all_items = list(dict.fromkeys([*wishes.bought, *wishes.looked]))
+    latest = dict.fromkeys(wishes.cart, 1.0) if near is not recent else lately(wishes.looked)
+    all_items = dict.fromkeys([*wishes.bought, *wishes.looked], 1.0)
+    recent_items = {item: _RECENT_DECAY**place for place, item in enumerate(items)}
     found += [
         by_visits(vectors, parts.visits, items, "visits"),
         by_visits(vectors, parts.histories, items, "histories"),
-        by_followers(vectors, parts.followers, items, "followers"),
-        by_followers(vectors, parts.history_followers, items, "history_followers"),
-        by_links(vectors, parts.linear, all_items, 1.0, "linear"),
-        by_links(vectors, parts.linear, items, _RECENT_DECAY, "linear_recent"),
+        by_links(vectors, parts.followers, latest, "followers"),
+        by_links(vectors, parts.history_followers, latest, "history_followers"),
+        by_links(vectors, parts.linear, all_items, "linear"),
+        by_links(vectors, parts.linear, recent_items, "linear_recent"),
     ]
     description = describe_shopper(
         shopper, now_us=now_us, device=request.device, country=request.country, query=request.query
@@ -98,5 +100,5 @@ def _similar(table: ItemTable, anchor: int, now_us: int) -> list[Candidates]:
         by_trend(table),
     ]
     if vectors is not None:
-        found.append(by_followers(vectors, vectors.model.parts.followers, [table.ids[anchor]], "followers"))
+        found.append(by_links(vectors, vectors.model.parts.followers, {table.ids[anchor]: 1.0}, "followers"))
     return found

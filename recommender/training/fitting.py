@@ -22,7 +22,7 @@ MOST_LINEAR_ITEMS = 8_000
 """Items, the most met ones, among which the linear model is fitted: it inverts a dense matrix of them."""
 REACH = 10
 """How many places after an item another one counts as following it."""
-FOLLOWER_HALF_LIFE_US = 14 * 86_400_000_000
+FOLLOWER_HALF_LIFE_US = 28 * 86_400_000_000
 
 
 def links_of(matrix: Any, each: int = LINKS_EACH) -> Links:
@@ -35,7 +35,7 @@ def links_of(matrix: Any, each: int = LINKS_EACH) -> Links:
 
 
 def followers(visits: Visits, n_items: int) -> Links:
-    """Return for each item those met after it: 1 / distance, halved with every 14 days of age."""
+    """Return for each item those met after it: 1 / distance, halved with every 28 days of age."""
     whole = sp.csr_matrix((n_items, n_items), dtype=np.float32)
     if not len(visits):
         return links_of(whole)

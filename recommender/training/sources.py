@@ -23,6 +23,8 @@ Numbers = npt.NDArray[np.int64]
 
 VISIT_ITEMS = 50
 """Items of a visit or a history that the indexes keep, the latest ones."""
+HISTORY_ITEMS = 2_000
+"""Items of a history that say what follows what."""
 LATEST_EVENTS = 3_000_000
 """Events that the indexes of visits are made of, the latest ones: they stay in the memory of what serves."""
 
@@ -59,14 +61,16 @@ def fit_parts(targets: Targets, chosen: Numbers, n_items: int, l2: float, ranker
     items, times = targets.items[latest], targets.times_us[latest]
     visits = Visits.of_events(visit_numbers(targets, latest), items, times, VISIT_ITEMS)
     known = targets.users[latest] >= 0
-    histories = no_visits()
+    histories = whole = no_visits()
     if known.any():
-        histories = Visits.of_events(targets.users[latest][known], items[known], times[known], VISIT_ITEMS)
+        user, items, times = targets.users[latest][known], items[known], times[known]
+        histories = Visits.of_events(user, items, times, VISIT_ITEMS)
+        whole = Visits.of_events(user, items, times, HISTORY_ITEMS)
     return Parts(
         visits,
         histories,
         followers(visits, n_items),
-        followers(histories, n_items),
+        followers(whole, n_items),
         fit_linear(histories_matrix(targets, chosen, n_items), l2),
         ranker,
     )
