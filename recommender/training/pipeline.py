@@ -111,7 +111,9 @@ def train_model(
         final.run_epoch()
         progress("train", epoch, found.epochs)
     embeddings = final.embeddings()
+    progress("fit all links", 0, 1)
     parts = fit_parts(targets, np.arange(len(targets)), len(data.item_ids), found.l2, found.ranker)
+    progress("fit all links", 1, 1)
     manifest = _manifest(data, parameters, found, embeddings, time.monotonic() - start, git_revision)
     return put_together(data.item_ids, embeddings, parts, manifest)
 
@@ -127,6 +129,7 @@ def _search(
     """Fit the sources on the first part, choose and learn to rank on the second, take the figures from the third."""
     targets, n_items = data.targets, len(data.item_ids)
     epochs, embeddings = _fit_embeddings(data, split, parameters, progress)
+    progress("fit links", 0, 1)
     l2 = choose_l2(targets, split.fitted, split.validation, n_items, parameters)
     found = _Found(epochs, l2, None, {}, {})
     parts = fit_parts(targets, split.fitted, n_items, l2, None)
@@ -134,6 +137,7 @@ def _search(
     model = put_together(data.item_ids, embeddings, parts, manifest)
     items = source.items(int(targets.times_us[split.fitted[-1]]))
     table = table_of(items, model)
+    progress("fit links", 1, 1)
     threads = parameters.threads or os.cpu_count() or 1
     ranker = learn_ranker(
         table, data.questions, parameters, threads, lambda done, most: progress("learn to rank", done, most)
@@ -184,6 +188,7 @@ def _prepare(
     kept: dict[str, list[Question]] = {"questions": [], "tests": []}
 
     def descriptions() -> Iterator[Description]:
+        progress("describe shoppers", 0, len(wanted))
         for done, (number, shopper) in enumerate(zip(wanted.tolist(), source.shoppers(wanted), strict=True), 1):
             if done % 1_000 == 0 or done == len(wanted):
                 progress("describe shoppers", done, len(wanted))
