@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from cli.problem import WRONG_USE, Problem
 from recommender.evaluation.contestants import CONTESTANTS, VARIANTS
 from recommender.evaluation.log import EmptyLog, Log, read_log
 from recommender.evaluation.picture import draw
-from recommender.evaluation.protocols import Protocol, ProtocolName, usual_holdout_us
+from recommender.evaluation.protocols import Protocol, ProtocolName, target_kinds, usual_holdout_us
 from recommender.evaluation.run import Makers, evaluate
 from recommender.evaluation.split import (
     NothingToTest,
@@ -33,6 +34,7 @@ _MOST_K = 1_000
 _INTERVAL_S = 0.1
 _PLAIN_INTERVAL_S = 10.0
 _SHOWN_REASONS = 5
+_FEW_QUERIES = 100
 
 
 def run(
@@ -57,8 +59,10 @@ def run(
     if new_items_only and protocol != "future":
         raise Problem("--new-items-only: must go with --protocol future; got next-item", WRONG_USE)
     for path in (picture, output):
-        if path and not path.parent.is_dir():
-            raise Problem(f"{path}: must lie in a folder that is there", WRONG_USE)
+        if path and (not path.parent.is_dir() or path.is_dir()):
+            raise Problem(f"{path}: must be a file in a folder that is there", WRONG_USE)
+        if path and not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise Problem(f"{path}: must be a file that can be written", WRONG_USE)
     holdout_us = _holdout_us(holdout, test)
     began = time.perf_counter()
     with _Display() as display:
@@ -74,6 +78,7 @@ def run(
     report["rejected"] = _added([log.rejected for log in logs])
     report["passed_over"] = sorted({column for log in logs for column in log.passed_over})
     report["format"] = logs[0].format
+    report["asked"] = "purchases" if name == "future" and target_kinds(asked.split) == {"purchase"} else "all items"
     report["seconds"] = round(time.perf_counter() - began, 1)
     _publish(report, ks, as_json, picture, output)
     return 0 if report["models"] else 1
@@ -155,7 +160,9 @@ def _headline(report: dict[str, Any], ks: list[int]) -> list[str]:
 
 def _print_table(report: dict[str, Any], ks: list[int]) -> None:
     metrics = _headline(report, ks)
-    title = f"{report['protocol']}: {report['queries']:,} queries of {report['users']:,} shoppers"
+    title = (
+        f"{report['protocol']}: {report['queries']:,} queries of {report['users']:,} shoppers about {report['asked']}"
+    )
     table = Table(title=title, title_justify="left")
     table.add_column("model")
     for metric in [*metrics, f"coverage@{ks[-1]}", "fit s", "ms/query"]:
@@ -176,6 +183,9 @@ def _cell(model: dict[str, Any], metric: str) -> str:
 
 
 def _print_remarks(report: dict[str, Any]) -> None:
+    if report["queries"] < _FEW_QUERIES:
+        few = f"{report['queries']} queries tell little, and their intervals are rough"
+        print(f"liveshelf: {few}; a longer --holdout asks more", file=sys.stderr)
     for reason in report["left_out"].values():
         print(f"liveshelf: left out: {reason}", file=sys.stderr)
     if report["passed_over"]:

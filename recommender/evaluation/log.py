@@ -23,6 +23,8 @@ Progress = Callable[[str, float], None]
 """Is told what is being done, and which part of it is done, from 0 to 1."""
 
 _MOST_REASONS = 50
+_TOLD_WHOLE = "kind: "
+"""Reasons that are told with the value: words of the file's own, which its owner can change."""
 _OTHER_REASONS = "other reasons"
 _REPORT_EVERY = 5_000
 
@@ -136,7 +138,7 @@ def _event(loaded: LoadedEvent, now_us: int, is_generic: bool) -> Event:
 
 
 def _count(rejected: Counter[str], reason: str) -> None:
-    rule = reason.partition("; got ")[0]
+    rule = reason if reason.startswith(_TOLD_WHOLE) else reason.partition("; got ")[0]
     rejected[rule if rule in rejected or len(rejected) < _MOST_REASONS else _OTHER_REASONS] += 1
 
 

@@ -33,7 +33,10 @@ def evaluate(protocol: Protocol, makers: Makers, ks: list[int], seed: int, progr
     progress("questions", 0.0)
     trials = describe_trials(protocol, frozenset(counts))
     if not trials.slices[ALL].any():
-        raise NothingToTest(f"{protocol.name}: must find a shopper with events before and after; got none")
+        raise NothingToTest(
+            f"{protocol.name}: must find an event of a session or a user with an earlier one; got none (a session of "
+            "one event, or of one instant, has none)"
+        )
     scoreboard = Scoreboard(trials, Catalogue(counts), ks, seed)
     contest = Contest(protocol, seed)
     left_out: dict[str, str] = {}

@@ -13,6 +13,8 @@ CATEGORY_SHARE = 0.6
 """Most of a home slate that one category may take, as long as there is something else."""
 NEW_SHARE = 0.05
 """Share of a home slate, its last places, that is given to new items. Without it nobody would ever meet them."""
+SHORTEST_WITH_NEW = 10
+"""Length from which on a home slate has a place for them."""
 
 
 def choose(
@@ -67,7 +69,7 @@ def _in_demand(table: ItemTable, request: SlateRequest, taken: set[int], most: i
 
 def _fresh(candidates: Sequence[Candidates], ranking: Ranking, n: int) -> list[SlateItem]:
     """Return the new items for the places that they have, the best first."""
-    places = int(n * NEW_SHARE)
+    places = _places(n)
     some = next((c for c in candidates if c.source == "new" and len(c.rows)), None)
     if not places or some is None:
         return []
@@ -76,11 +78,16 @@ def _fresh(candidates: Sequence[Candidates], ranking: Ranking, n: int) -> list[S
     return [SlateItem(row, score.get(row, 0.0), "new") for _, row in best[: places + n]]
 
 
+def _places(n: int) -> int:
+    """Return how many places of a slate new items have: one at least, unless it is very short."""
+    return max(int(n * NEW_SHARE), int(n >= SHORTEST_WITH_NEW))
+
+
 def _with_new(
     table: ItemTable, chosen: list[SlateItem], fresh: Sequence[SlateItem], barred: set[int]
 ) -> list[SlateItem]:
     """Give the last places to new items, as many as they have and as are not in the slate anyway."""
-    places = int(len(chosen) * NEW_SHARE)
+    places = _places(len(chosen))
     inside = {entry.row for entry in chosen}
     here = sum(entry.row in inside for entry in fresh)
     more = [entry for entry in fresh if entry.row not in inside | barred and table.available[entry.row]]

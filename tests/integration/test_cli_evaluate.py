@@ -127,7 +127,7 @@ def test_who_cannot_take_part_is_named_with_the_reason(tmp_path: Path) -> None:
         (["--holdout", "soon"], "--holdout: must be a duration such as 28d, 12h, 90m or 30s; got 'soon'"),
         (["--holdout", "1d", "--test", "x.csv"], "--holdout: must not go with --test"),
         (["--format", "xml"], "--format: must be auto or one of taobao"),
-        (["--picture", "/nowhere/a.png"], "/nowhere/a.png: must lie in a folder that is there"),
+        (["--picture", "/nowhere/a.png"], "/nowhere/a.png: must be a file in a folder that is there"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(visits: Path, arguments: list[str], message: str) -> None:
