@@ -77,11 +77,16 @@ def test_other_surfaces_follow_the_ranking_alone(surface: Surface) -> None:
     assert ids(chosen(table, RANKED, 20, new=["fresh"], surface=surface)) == RANKED
 
 
-def test_one_place_in_twenty_is_for_new_items_the_last_one() -> None:
-    table = table_of([*SHOES, *LAMPS, *(("fresh", "Lamps", 1), ("fresher", "Lamps", 1))])
+@pytest.mark.parametrize(("n", "places"), [(9, 0), (10, 1), (20, 1), (39, 1), (40, 2)])
+def test_one_place_in_twenty_is_for_new_items_the_last_one_and_in_a_short_slate_none(n: int, places: int) -> None:
+    ranked = [(f"item{number}", "", 1) for number in range(50)]
+    fresh = [(f"fresh{number}", "", 1) for number in range(3)]
+    table = table_of([*ranked, *fresh])
 
-    assert chosen(table, RANKED, 20, new=["fresh", "fresher"])[18:] == [("lamp8", "model"), ("fresh", "new")]
-    assert "fresh" not in ids(chosen(table, RANKED, 19, new=["fresh", "fresher"]))
+    found = chosen(table, [item for item, *_ in ranked], n, new=[item for item, *_ in fresh])
+
+    assert found[: n - places] == [(f"item{number}", "model") for number in range(n - places)]
+    assert found[n - places :] == [(f"fresh{number}", "new") for number in range(places)]
 
 
 def test_a_new_item_that_is_ranked_high_enough_takes_its_own_place() -> None:
