@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -91,7 +90,7 @@ class ModelRegistry:
     def save(self, model: Model, now: datetime | None = None) -> str:
         """Keep a model as a new version and return its name, which sorts by time. It is not made current."""
         moment = (now or datetime.now(UTC)).astimezone(UTC)
-        model.manifest.version = f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        model.manifest.version = self._free_name(moment)
         model.manifest.created_at = moment.isoformat(timespec="seconds")
         beside = self._dir / f".{model.version}.{os.getpid()}"
         try:
@@ -101,6 +100,13 @@ class ModelRegistry:
             shutil.rmtree(beside, ignore_errors=True)
             raise
         return model.version
+
+    def _free_name(self, moment: datetime) -> str:
+        """Return a name that no version has; it ends in 65,536ths of the second, so that names sort by time."""
+        part = moment.microsecond * 65_536 // 1_000_000
+        while (self._dir / (name := f"{moment:%Y%m%dT%H%M%S}-{part:04x}")).exists():
+            part = (part + 1) % 65_536
+        return name
 
     def activate(
         self, version: str, *, reason: str = "", instead_of: str | None = None, now: datetime | None = None
