@@ -118,7 +118,7 @@ def test_an_evaluation_counts_what_was_asked_after_what_had_been_shown(rows: lis
     protocol = Protocol("next-item", of_two_logs(train, test))
     watcher = Watcher()
     if not any(isinstance(step, Question) for step in protocol.steps()):
-        with pytest.raises(NothingToTest, match="next-item: must find a shopper"):
+        with pytest.raises(NothingToTest, match="next-item: must find an event"):
             evaluate(protocol, {"watcher": lambda contest: watcher}, [3], 1, quiet)
         return
     report = evaluate(protocol, {"watcher": lambda contest: watcher}, [3], 1, quiet)
