@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import orjson
 
-from recommender.events import AnyCatalogueEvent, InvalidEvent
+from recommender.events import AnyCatalogueEvent, InvalidEvent, StockChange
 from recommender.features.interaction import Interaction, read_interaction
 from recommender.loaders import FORMATS, BadRow, LoadedEvent, Loader, UnknownDataset, WrongFormat, open_loader
 from recommender.loaders.lenient import LenientReader, essential
@@ -30,7 +30,10 @@ _REPORT_EVERY = 5_000
 
 
 class Log(NamedTuple):
-    """Events in order of time; those of one time in the order of the files."""
+    """Events in order of time; those of one time in the order of the files.
+
+    Changes of stock are not among them: what is asked for could be had, and most contestants know of no stock.
+    """
 
     format: str
     events: list[Event]
@@ -121,6 +124,8 @@ def _events(loader: Loader, rejected: Counter[str], progress: Progress) -> Itera
             event = _event(loaded, now_us, loader.dataset == "generic")
         except InvalidEvent as error:
             _count(rejected, str(error))
+            continue
+        if isinstance(event, StockChange):
             continue
         if isinstance(event, Interaction):
             event.payload = b""

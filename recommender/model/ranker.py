@@ -1,24 +1,29 @@
 """The ranker: one score for a candidate, learned from what the sources say of it and what the features know.
 
 Source: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", NIPS 2017. The trees give the log
-odds that a candidate is right; LambdaRank and its kin did no better (docs/model.md). They are kept as LightGBM's text,
-which holds numbers and no code.
+odds that a candidate is right; LambdaRank and its kin did no better (docs/model.md). Where questions are few, the mean
+of several fits that each leave another part of them out is better than one. They are kept as LightGBM's text, which
+holds numbers and no code.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.special
 
 Floats = npt.NDArray[np.float32]
 
 _TREE_SIZES = re.compile(r"^tree_sizes=(.*)$", re.MULTILINE)
 """By the sizes LightGBM reads trees in threads, where a damaged one ends the process; without them it is an error."""
 _TREE = re.compile(r"^Tree=", re.MULTILINE)
+_BEGIN = re.compile(r"^(?=tree$)", re.MULTILINE)
+"""Where LightGBM begins to write one fit."""
 
 
 class BadRanker(ValueError):
@@ -29,7 +34,7 @@ class Ranker:
     """Trees that score candidates.
 
     Args:
-        text: what LightGBM wrote.
+        text: what LightGBM wrote, of one fit or of several one after the other.
 
     Raises:
         BadRanker: it is no such text.
@@ -39,49 +44,79 @@ class Ranker:
         import lightgbm  # takes seconds, and an installation without a model does not need it
 
         self.text = text
-        sizes = _TREE_SIZES.search(text)
-        if sizes and len(sizes[1].split()) != len(_TREE.findall(text)):
-            raise BadRanker("ranker: must hold all the trees that it names the sizes of")
-        try:
-            self._trees: Any = lightgbm.Booster(model_str=_TREE_SIZES.sub("", text, count=1))
-        except (lightgbm.basic.LightGBMError, ValueError, KeyError, IndexError) as error:
-            raise BadRanker(f"ranker: must be trees as LightGBM writes them; {error}") from error
-        self.features: tuple[str, ...] = tuple(self._trees.feature_name())
+        first, *others = _BEGIN.split(text)
+        self._fits: list[Any] = []
+        for fit in others if others and not first else [text]:
+            sizes = _TREE_SIZES.search(fit)
+            if sizes and len(sizes[1].split()) != len(_TREE.findall(fit)):
+                raise BadRanker("ranker: must hold all the trees that it names the sizes of")
+            try:
+                self._fits.append(lightgbm.Booster(model_str=_TREE_SIZES.sub("", fit, count=1)))
+            except (lightgbm.basic.LightGBMError, ValueError, KeyError, IndexError) as error:
+                raise BadRanker(f"ranker: must be trees as LightGBM writes them; {error}") from error
+        self.features: tuple[str, ...] = tuple(self._fits[0].feature_name())
+        if any(tuple(fit.feature_name()) != self.features for fit in self._fits):
+            raise BadRanker("ranker: must be of the same features in all its fits")
 
     def scores(self, candidates: Floats) -> npt.NDArray[np.float64]:
-        """Score candidates, float32 [n, n_features] with columns in the order of ``features``; higher is better."""
-        found: npt.NDArray[np.float64] = self._trees.predict(candidates, num_threads=1)
+        """Return the chance that each candidate is right, by the mean of the fits' log odds.
+
+        Args:
+            candidates: float32 [n, n_features] with columns in the order of ``features``.
+        """
+        log_odds = sum(fit.predict(candidates, num_threads=1, raw_score=True) for fit in self._fits) / len(self._fits)
+        found: npt.NDArray[np.float64] = scipy.special.expit(log_odds)
         return found
 
     def gains(self) -> dict[str, float]:
         """Return each feature's share in what the trees have learned."""
-        gains = self._trees.feature_importance("gain")
+        gains = sum(fit.feature_importance("gain") for fit in self._fits)
         return dict(zip(self.features, (gains / (gains.sum() or 1.0)).tolist(), strict=True))
 
 
 def fit_ranker(
     features: Sequence[str],
-    fitted: tuple[Floats, Floats],
-    validation: tuple[Floats, Floats],
+    questions: Sequence[tuple[Floats, Floats]],
+    folds: int,
     *,
     seed: int,
     threads: int,
 ) -> Ranker:
-    """Fit trees to the chance that a candidate is right, as many as serve the validation part best.
+    """Fit trees to the chance that a candidate is right.
 
     Args:
         features: names of the columns.
-        fitted: candidates float32 [n, n_features], and which ones are right, 0 or 1, float32 [n].
-        validation: the same.
+        questions: candidates float32 [n, n_features] of each, and which ones are right, 0 or 1, float32 [n].
+        folds: parts of the questions; for each one there is a fit to the others, with as many trees as serve that part
+            best. With 1 there is one fit to the first three quarters, stopped by the last.
         seed: of the sampling of rows and columns.
         threads: processors to use.
     """
+    if folds == 1:
+        cut = len(questions) * 3 // 4
+        return Ranker(_fit(features, questions[:cut], questions[cut:], 0.05, seed, threads))
+    ends = np.linspace(0, len(questions), folds + 1).astype(int)
+    texts = [
+        _fit(features, [*questions[:begin], *questions[end:]], questions[begin:end], 0.1, seed + fold, threads)
+        for fold, (begin, end) in enumerate(pairwise(ends.tolist()))
+    ]
+    return Ranker("".join(texts))
+
+
+def _fit(
+    features: Sequence[str],
+    fitted: Sequence[tuple[Floats, Floats]],
+    validation: Sequence[tuple[Floats, Floats]],
+    learning_rate: float,
+    seed: int,
+    threads: int,
+) -> str:
     import lightgbm
 
     parameters = {
         "objective": "binary",
         "metric": "binary_logloss",
-        "learning_rate": 0.05,
+        "learning_rate": learning_rate,
         "num_leaves": 15,
         "min_data_in_leaf": 30,
         "feature_fraction": 0.6,
@@ -96,11 +131,11 @@ def fit_ranker(
         "verbosity": -1,
     }
     sets: list[Any] = []
-    for candidates, right in (fitted, validation):
+    for part in (fitted, validation):
         sets.append(
             lightgbm.Dataset(
-                candidates,
-                label=right,
+                np.concatenate([candidates for candidates, _ in part]),
+                label=np.concatenate([right for _, right in part]),
                 feature_name=list(features),
                 params=parameters,
                 reference=sets[0] if sets else None,
@@ -113,4 +148,4 @@ def fit_ranker(
         valid_sets=[sets[1]],
         callbacks=[lightgbm.early_stopping(30, verbose=False)],
     )
-    return Ranker(trees.model_to_string(num_iteration=trees.best_iteration))
+    return str(trees.model_to_string(num_iteration=trees.best_iteration))

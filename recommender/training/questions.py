@@ -23,6 +23,7 @@ from recommender.training.parameters import TrainingParameters
 
 Floats = npt.NDArray[np.float32]
 
+HORIZON_FOLDS = 5
 LEAST_QUESTIONS = 50
 """Below this many questions with a right candidate there is nothing to learn."""
 TEST_LENGTH = 20
@@ -57,27 +58,27 @@ def learn_ranker(
     threads: int,
     progress: Callable[[int, int], None],
 ) -> Ranker | None:
-    """Learn from questions in order of time; the last quarter tells when to stop. None where there are too few."""
-    matrices: list[Floats] = []
-    right: list[Floats] = []
+    """Learn from questions in order of time; the last quarter tells when to stop. None where there are too few.
+
+    Questions of one instant, about what comes within a horizon, tell it of one another in turns.
+    """
+    found: list[tuple[Floats, Floats]] = []
     for number, question in enumerate(questions, 1):
         progress(number, len(questions))
         request = SlateRequest(device=question.device, country=question.country)
         wishes = interest(question.shopper)
         candidates, vector = gather(table, request, question.shopper, wishes, None, question.now_us)
         matrix = candidate_matrix(table, wishes, question.shopper.sessions, candidates, vector, question.now_us)
-        answers = np.isin(matrix.rows, table.rows_of(question.answers))
-        if answers.any():
-            matrices.append(matrix.values)
-            right.append(answers.astype(np.float32))
-    if parameters.horizon_days:  # all were asked at one instant, so their order says nothing of time
-        order = np.random.default_rng(parameters.seed).permutation(len(matrices))
-        matrices, right = [matrices[place] for place in order], [right[place] for place in order]
-    cut = len(matrices) * 3 // 4
-    if cut < LEAST_QUESTIONS:
+        right = np.isin(matrix.rows, table.rows_of(question.answers))
+        if right.any():
+            found.append((matrix.values, right.astype(np.float32)))
+    if len(found) * 3 // 4 < LEAST_QUESTIONS:
         return None
-    fitted, validation = _joined(matrices[:cut], right[:cut]), _joined(matrices[cut:], right[cut:])
-    return fit_ranker(FEATURES, fitted, validation, seed=parameters.seed, threads=threads)
+    folds = 1
+    if parameters.horizon_days:  # all were asked at one instant, so their order says nothing of time
+        found = [found[place] for place in np.random.default_rng(parameters.seed).permutation(len(found))]
+        folds = HORIZON_FOLDS
+    return fit_ranker(FEATURES, found, folds, seed=parameters.seed, threads=threads)
 
 
 def ranks(table: ItemTable, questions: Sequence[Question], k: int) -> npt.NDArray[np.float64]:
@@ -91,7 +92,3 @@ def ranks(table: ItemTable, questions: Sequence[Question], k: int) -> npt.NDArra
                 found[number] = place
                 break
     return found
-
-
-def _joined(matrices: Sequence[Floats], right: Sequence[Floats]) -> tuple[Floats, Floats]:
-    return np.concatenate(matrices), np.concatenate(right)

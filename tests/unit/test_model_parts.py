@@ -44,7 +44,8 @@ def visits(seed: int) -> Visits:
 def ranker() -> Ranker:
     draw = np.random.default_rng(1)
     values, right = draw.random((400, 2)).astype(np.float32), (draw.random(400) < 0.5).astype(np.float32)
-    return fit_ranker(("a", "b"), (values[:300], right[:300]), (values[300:], right[300:]), seed=1, threads=1)
+    questions = [(values[start : start + 100], right[start : start + 100]) for start in range(0, 400, 100)]
+    return fit_ranker(("a", "b"), questions, 1, seed=1, threads=1)
 
 
 def parts(of_ranker: Ranker | None = None) -> Parts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.special
 
 from recommender.model.ranker import BadRanker, Ranker, fit_ranker
 
@@ -19,9 +20,13 @@ def candidates(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return values, right
 
 
-@pytest.fixture(scope="module")
-def ranker() -> Ranker:
-    return fit_ranker(NAMES, candidates(3_000, 1), candidates(1_000, 2), seed=1, threads=1)
+def fitted(folds: int) -> Ranker:
+    return fit_ranker(NAMES, [candidates(100, seed) for seed in range(40)], folds, seed=1, threads=1)
+
+
+@pytest.fixture(scope="module", params=[1, 5], ids=["one fit", "five folds"])
+def ranker(request: pytest.FixtureRequest) -> Ranker:
+    return fitted(request.param)
 
 
 def test_what_tells_right_from_wrong_is_learned(ranker: Ranker) -> None:
@@ -44,7 +49,23 @@ def test_a_ranker_is_the_same_after_it_was_written_and_read(ranker: Ranker) -> N
 
 
 def test_fitting_with_one_thread_gives_the_same_trees_each_time(ranker: Ranker) -> None:
-    assert fit_ranker(NAMES, candidates(3_000, 1), candidates(1_000, 2), seed=1, threads=1).text == ranker.text
+    assert ranker.text in (fitted(1).text, fitted(5).text)
+
+
+def test_folds_score_by_the_mean_of_their_log_odds() -> None:
+    whole = fitted(5)
+    parts = [Ranker("tree\nversion" + text) for text in whole.text.split("tree\nversion")[1:]]
+    values, _ = candidates(200, 4)
+    assert len(parts) == 5
+    assert len({part.text for part in parts}) == 5
+    log_odds = np.mean([scipy.special.logit(part.scores(values)) for part in parts], axis=0)
+    np.testing.assert_allclose(whole.scores(values), scipy.special.expit(log_odds), rtol=1e-6)
+
+
+def test_fits_of_other_features_than_the_first_are_refused() -> None:
+    one = fitted(1).text
+    with pytest.raises(BadRanker, match="of the same features in all its fits"):
+        Ranker(one + one.replace("feature_names=noise share", "feature_names=share noise"))
 
 
 @pytest.mark.parametrize(
