@@ -19,6 +19,8 @@ SEED = 1
 PAST, TRAIN, SHOP, RETRAIN = "past", "train", "shop", "retrain"
 _LIMIT_S = 1_800.0
 _RETRAIN_EVERY_S = 600.0
+_KEPT = 10
+"""Versions, so that a demonstration left alone does not fill the disk [count]."""
 _CONSUMER = "features"
 
 
@@ -36,7 +38,7 @@ def demo_processes(settings: Settings, redis_url: str) -> list[ProcessSpec]:
         drained = _drained(settings.model_copy(update={"redis_url": redis_url}))
         specs.append(ProcessSpec(PAST, command, env, after, ready=drained, ready_limit_s=_LIMIT_S, once=True))
         after = (PAST,)
-    train = python("-m", "cli.main", "train", "--data-dir", str(settings.data_dir))
+    train = python("-m", "cli.main", "train", "--data-dir", str(settings.data_dir), "--keep", str(_KEPT))
     if ModelRegistry(installation.models_dir).current_version() is None:
         serves = _serves_a_model(url)
         specs.append(

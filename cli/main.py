@@ -117,13 +117,25 @@ def train(
         Path | None, typer.Option(metavar="FILE", help="TOML or JSON with training parameters, see docs/model.md.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Make the model current even if it is worse.")] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option(min=1, help="Then remove old versions until so many are left, as `models prune`."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model on the history, and make it current unless it is worse than the one that is."""
     from cli.train import run
 
     raise typer.Exit(
-        run(data_dir=data_dir, as_json=as_json, since=since, until=until, parameters_file=params, force=force)
+        run(
+            data_dir=data_dir,
+            as_json=as_json,
+            since=since,
+            until=until,
+            parameters_file=params,
+            force=force,
+            keep=keep,
+        )
     )
 
 

@@ -28,6 +28,9 @@ def run_list(data_dir: Path | None, as_json: bool) -> int:
         current = registry.current_version()
         _print_json({"current": current, "models": [overview.summary() for overview in overviews]})
         return 0
+    if not overviews:
+        print("There is no model yet. `liveshelf train` makes one from the history.")
+        return 0
     table = Table(*("", "version", "kind", "created", "data until"))
     for name in ("events", "metrics", "MB"):
         table.add_column(name, justify="right")
@@ -116,7 +119,7 @@ def _cells(overview: Overview) -> tuple[str, ...]:
         manifest.created_at[:16].replace("T", " "),
         manifest.data_to[:16].replace("T", " "),
         f"{manifest.events:,}",
-        ", ".join(f"{name} {figure:.3f}" for name, figure in list(manifest.metrics.items())[:_MAIN_METRICS]),
+        ", ".join(f"{name} {figure:.3f}" for name, figure in list(manifest.own_metrics().items())[:_MAIN_METRICS]),
         size,
     )
 

@@ -8,6 +8,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich.console import Console
@@ -18,13 +19,12 @@ from cli.problem import WRONG_USE, Problem, existing_installation
 from cli.training_parameters import read_parameters
 from recommender.installation import Installation
 from recommender.model.manifest import Manifest
-from recommender.model.registry import ModelRegistry
 from recommender.settings import Settings
-from recommender.store import FeastFeatures
-from recommender.store.repository import NotApplied, apply
-from recommender.training.history_source import HistorySource, PointInTimeJoin
 from recommender.training.parameters import TrainingParameters
-from recommender.training.version import Outcome, train_version
+
+if TYPE_CHECKING:
+    from recommender.training.history_source import PointInTimeJoin
+    from recommender.training.version import Outcome
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHECKOUT = Path(__file__).resolve().parent.parent
@@ -37,6 +37,7 @@ def run(
     until: str | None = None,
     parameters_file: Path | None = None,
     force: bool = False,
+    keep: int | None = None,
     parameters: TrainingParameters | None = None,
 ) -> int:
     """Train on an installation's history, whether it runs or not; return the exit code."""
@@ -47,20 +48,27 @@ def run(
         parameters = read_parameters(parameters_file)
     settings = existing_installation(data_dir)
     installation = Installation(settings.data_dir)
+    # Imported only now, since it takes seconds, and a wrong option is to be told of at once.
+    from recommender.model.registry import ModelRegistry
+    from recommender.training.history_source import HistorySource
+    from recommender.training.version import train_version
+
+    registry = ModelRegistry(installation.models_dir)
     with _ProgressBars() as bars:
         bars.show("read history", 0, 1)
         source = HistorySource(installation.history_dir, _history_join(settings), since_us, until_us)
         bars.show("read history", 1, 1)
         outcome = train_version(
             source,
-            ModelRegistry(installation.models_dir),
+            registry,
             parameters or TrainingParameters(),
             bars.show,
             force=force,
             git_revision=_git_revision(),
         )
+    removed = [] if keep is None else registry.prune(keep).removed
     if as_json:
-        used = {"stages": bars.seconds(), "peak_rss_mb": round(_peak_rss_mb())}
+        used = {"stages": bars.seconds(), "peak_rss_mb": round(_peak_rss_mb()), "removed": removed}
         print(msgspec.json.format(msgspec.json.encode(_report(outcome) | used)).decode())
     else:
         _print_summary(outcome)
@@ -80,6 +88,9 @@ def _instant(option: str, text: str | None) -> int | None:
 
 
 def _history_join(settings: Settings) -> PointInTimeJoin:
+    from recommender.store import FeastFeatures
+    from recommender.store.repository import NotApplied, apply
+
     try:
         return FeastFeatures.open(settings).history_batches
     except NotApplied:

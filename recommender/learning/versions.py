@@ -12,7 +12,7 @@ from recommender.learning.growing import FitParameters
 from recommender.learning.online import NotLearnable, OnlineModel
 from recommender.learning.progressive import Figures
 from recommender.model.artifact import DamagedModel, Model, read_content, read_gradients
-from recommender.model.manifest import Manifest
+from recommender.model.manifest import PROGRESSIVE, Manifest
 from recommender.model.registry import ModelRegistry
 
 KEPT_ONLINE = 3
@@ -105,7 +105,7 @@ def online_version(
 
 
 def _figures(figures: Figures) -> dict[str, float]:
-    return {"progressive_hit_rate@20": round(figures.hit_rate, 5), "progressive_mrr@20": round(figures.mrr, 5)}
+    return {f"{PROGRESSIVE}hit_rate@20": round(figures.hit_rate, 5), f"{PROGRESSIVE}mrr@20": round(figures.mrr, 5)}
 
 
 def _parameters(before: Manifest, fit: FitParameters) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import msgspec
 
 FORMAT = 2
 """Version of the layout of a model's files."""
+PROGRESSIVE = "progressive_"
+"""Begins the names of the metrics that an online version has from its own examples; the others are its parent's."""
 
 
 class Manifest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -43,3 +45,8 @@ class Manifest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     embedding_size: int = 0
     files: dict[str, str] = {}
     """File to the SHA-256 of its content."""
+
+    def own_metrics(self) -> dict[str, float]:
+        """Return the metrics without those that an online version has from its parent."""
+        of_online = self.kind == "online"
+        return {name: figure for name, figure in self.metrics.items() if name.startswith(PROGRESSIVE) == of_online}

@@ -190,3 +190,13 @@ def test_a_parameters_file_sets_what_it_names(installation: Installation, tmp_pa
     assert model.manifest.parameters["embedding_size"] == 8
     assert model.manifest.parameters["max_sampled"] == PARAMETERS.max_sampled
     assert np.asarray(model.item_vectors).shape[1] == 8
+
+
+def test_keep_removes_old_versions_after_the_training(
+    installation: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_taste_history(installation.history_dir, sessions_each=60)
+    versions = [str(train(installation, capsys, force=True)["version"]) for _ in range(3)]
+    last = train(installation, capsys, force=True, keep=2)
+    assert last["removed"] == versions[:2]
+    assert ModelRegistry(installation.models_dir).versions() == [versions[2], last["version"]]

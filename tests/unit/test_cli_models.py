@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from recommender.model.registry import ModelRegistry
@@ -39,6 +40,7 @@ def as_json(data_dir: Path, *arguments: str, code: int = 0) -> Any:
 
 def test_an_installation_without_models_has_an_empty_list(data_dir: Path) -> None:
     assert as_json(data_dir, "list") == {"current": None, "models": []}
+    assert models(data_dir, "list").stdout.startswith("There is no model yet.")
     answer = models(data_dir, "show", code=1)
     assert answer.stderr == "liveshelf: model version: none is current yet; got 'current'\n"
 
@@ -74,6 +76,16 @@ def test_the_list_tells_of_each_version_and_marks_the_current_and_the_damaged(
     assert "hit_rate@20 0.500, mrr@20 0.250" in lines[a]
     assert "damaged" in lines[b]
     assert f"cannot be served: {b}/item_vectors.npy: must have SHA-256" in shown
+
+
+def test_an_online_version_is_listed_with_its_own_figures(data_dir: Path, registry: ModelRegistry) -> None:
+    (version,) = saved(registry, 1, online=[0])
+    manifest = registry.manifest(version)
+    manifest.metrics = {"mrr@20": 0.25, "progressive_mrr@20": 0.375}
+    (registry.folder(version) / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    shown = models(data_dir, "list").stdout
+    assert "progressive_mrr@20 0.375" in shown
+    assert "0.250" not in shown
 
 
 def test_a_version_is_shown_whole(data_dir: Path, registry: ModelRegistry) -> None:
