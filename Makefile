@@ -16,8 +16,8 @@ setup:  ## make .venv with everything in it; quick when nothing has changed
 run: setup  ## start it all with a simulated shop
 	@liveshelf up --demo
 
-test: setup  ## run all tests
-	@python -m pytest -ra
+test: setup  ## run all tests, two files at a time; TESTS="tests/unit" for some
+	@python -m pytest -ra -n 2 --dist loadfile $(TESTS)
 
 crash-test: setup  ## kill everything again and again during replays of LIVESHELF_DATA, 25 minutes; CRASH="--seed 2"
 	@python -m tests.crash --log both $(CRASH)

@@ -338,3 +338,14 @@ def test_catalogue_events_come_along(tmp_path: Path) -> None:
     assert isinstance(described, ItemUpsert)
     assert described.title == "Runner"
     assert seen.kind == "view"
+
+
+def test_changes_of_stock_are_passed_over(tmp_path: Path) -> None:
+    """Postage is described as sold out, since a shop does not recommend it; yet users buy it, and rivals may say so."""
+    file = tmp_path / "a.csv"
+    lines(
+        file,
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country",
+        "536370,POST,POSTAGE,3,2010-12-01 08:45:00,18.0,12583.0,France",
+    )
+    assert [event.kind for event in read(file).events] == ["item_upsert", "purchase"]
