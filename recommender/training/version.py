@@ -16,6 +16,10 @@ from recommender.training.pipeline import Progress, train_model
 from recommender.training.questions import TEST_LENGTH, Question, ranks, table_of
 
 
+FEWER_ITEMS = 0.8
+"""Share of the current version's items, below which a new version is remarked on."""
+
+
 class Outcome(NamedTuple):
     """A version that is kept, and whether it was made current."""
 
@@ -51,11 +55,18 @@ def train_version(
     version = registry.save(model, datetime.now(UTC))
     figures = None if current is None else current.manifest.metrics
     verdict = judge(model.manifest.metrics, figures, rivalry.asked, margin=parameters.margin, seed=parameters.seed)
+    verdict = verdict._replace(reason=verdict.reason + _on_items(model, current))
     if force and not verdict.activate:
         verdict = Verdict(True, f"it was forced, although {verdict.reason}")
     if verdict.activate:
         registry.activate(version, reason=verdict.reason)
     return Outcome(model, verdict)
+
+
+def _on_items(model: Model, current: Model | None) -> str:
+    """Return a remark where a version knows far fewer items than the one before: after a narrow ``--since``, say."""
+    known, before = len(model.item_ids), 0 if current is None else len(current.item_ids)
+    return f"; it knows {known:,} items, the one before {before:,}" if known < FEWER_ITEMS * before else ""
 
 
 class _Rivalry:

@@ -132,6 +132,19 @@ def test_since_and_until_bound_what_is_learned_from(
     assert (report["data_from"], report["data_to"]) == (first, last)
 
 
+def test_a_version_that_knows_far_fewer_items_than_the_one_before_is_remarked_on(
+    installation: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensure_tables(installation.history_dir)
+    day_us = 86_400 * 10**6
+    early = [Interaction(f"a{n:02d}", "view", n * 10**6, f"s{n % 9}", item_id=f"i{n % 30}") for n in range(60)]
+    later = [Interaction(f"b{n:02d}", "view", day_us + n * 10**6, f"t{n % 9}", item_id=f"i{n % 5}") for n in range(40)]
+    write_history(installation.history_dir, early + later)
+    assert "it knows" not in str(train(installation, capsys)["reason"])
+    report = train(installation, capsys, since="1970-01-02")
+    assert str(report["reason"]).endswith("; it knows 5 items, the one before 30")
+
+
 @pytest.mark.parametrize(("events", "items"), [(0, 0), (19, 5), (30, 1)])
 def test_too_little_history_is_told_with_what_is_needed(
     installation: Installation, capsys: pytest.CaptureFixture[str], events: int, items: int
