@@ -15,7 +15,6 @@ from recommender.training.parameters import TrainingParameters
 from recommender.training.pipeline import Progress, train_model
 from recommender.training.questions import TEST_LENGTH, Question, ranks, table_of
 
-
 FEWER_ITEMS = 0.8
 """Share of the current version's items, below which a new version is remarked on."""
 
