@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.special
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,7 +64,7 @@ class Ranker:
             candidates: float32 [n, n_features] with columns in the order of ``features``.
         """
         log_odds = sum(fit.predict(candidates, num_threads=1, raw_score=True) for fit in self._fits) / len(self._fits)
-        found: npt.NDArray[np.float64] = scipy.special.expit(log_odds)
+        found: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-log_odds))
         return found
 
     def gains(self) -> dict[str, float]:
