@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from feast import FeatureView, RepoConfig
@@ -67,18 +67,20 @@ class LiveshelfOnlineStore(RedisOnlineStore):
                 batch = [RowCodec(type(row)).encode(row) for row in rows if row.view == view]
                 self.online_write_batch(config, table, batch, None)
             return
-        client, item_ids = self._get_client(config.online_store), []
-        commands: list[WireCommand] = []
+        client = self._get_client(config.online_store)
+        send(client, self._commands(config, tables, rows))
+        item_ids = [row.key for row in rows if row.entity == ItemCatalogue.entity]
+        if item_ids:
+            client.sadd(item_index(config), *item_ids)
+
+    def _commands(
+        self, config: RepoConfig, tables: Mapping[str, FeatureView], rows: Sequence[FeatureRow]
+    ) -> Iterator[WireCommand]:
         for start in range(0, len(rows), ROWS_PER_CALL):
             command = WireCommand(WRITE_IF_NEWER)
             for row in rows[start : start + ROWS_PER_CALL]:
                 command.add(self._wire(config, tables[row.view], type(row)), row)
-                if row.entity == ItemCatalogue.entity:
-                    item_ids.append(row.key)
-            commands.append(command)
-        send(client, commands)
-        if item_ids:
-            client.sadd(item_index(config), *item_ids)
+            yield command
 
     def forget_rows(self, config: RepoConfig, entities: Iterable[tuple[str, str]]) -> None:
         """Remove all that is stored of entities, each given by kind and id: one hash holds the rows of all views."""

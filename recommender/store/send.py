@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import redis
@@ -36,26 +36,40 @@ class WireCommand:
         return b"".join([head, *self._keys, *self._arguments])
 
 
-def send(client: redis.Redis, commands: Sequence[WireCommand]) -> None:
-    """Send calls in one go and wait for all answers. May be repeated: the scripts write absolute values.
+def send(client: redis.Redis, commands: Iterable[WireCommand]) -> None:
+    """Send calls and wait for all answers: each as soon as it is there, so Redis works on one while the next is made.
+
+    May be repeated: the scripts write absolute values.
 
     Raises:
         RedisError: Redis does not answer, or has refused a call; others may have been carried out.
     """
+    scripts: set[str] = set()
+    sent: list[bytes] = []
+
+    def packed() -> Iterator[bytes]:
+        for command in commands:
+            scripts.add(command.script)
+            sent.append(command.packed())
+            yield sent[-1]
+
     try:
-        _exchange(client, [command.packed() for command in commands])
+        _exchange(client, packed())
     except redis.exceptions.NoScriptError:
-        for script in {command.script for command in commands}:
+        for script in scripts:
             client.script_load(script)
-        _exchange(client, [command.packed() for command in commands])
+        _exchange(client, sent)
 
 
-def _exchange(client: redis.Redis, packed: Sequence[bytes]) -> None:
+def _exchange(client: redis.Redis, packed: Iterable[bytes]) -> None:
     connection: Any = client.connection_pool.get_connection()
     refused: list[redis.ResponseError] = []
+    waiting = 0
     try:
-        connection.send_packed_command(list(packed))
-        for _ in packed:
+        for command in packed:
+            connection.send_packed_command([command])
+            waiting += 1
+        for _ in range(waiting):
             try:
                 connection.read_response()
             except redis.ResponseError as error:
