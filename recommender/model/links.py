@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from recommender.model.sums import sum_by_number
+
 Numbers = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
@@ -39,6 +41,5 @@ class Links(NamedTuple):
         if not total:
             return _NOTHING
         places = np.arange(total) + np.repeat(self.starts[items] - np.cumsum(lengths) + lengths, lengths)
-        reached, inverse = np.unique(self.items[places], return_inverse=True)
-        sums = np.bincount(inverse, self.weights[places] * np.repeat(weights, lengths))
+        reached, sums = sum_by_number(self.items[places], self.weights[places] * np.repeat(weights, lengths))
         return reached, sums.astype(np.float32)

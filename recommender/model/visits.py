@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.model.links import Floats, Numbers
+from recommender.model.sums import sum_by_number
 
 Int64s = npt.NDArray[np.int64]
 
@@ -88,17 +89,15 @@ class Visits:
                 parts.append(np.full(len(visits), weight * self._rarity[item]))
         if not found:
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        visits, inverse = np.unique(np.concatenate(found), return_inverse=True)
-        likeness = np.bincount(inverse, np.concatenate(parts))
+        visits, likeness = sum_by_number(np.concatenate(found), np.concatenate(parts))
         if len(visits) > NEIGHBOURS:
             # Of equally similar visits the later ones, which have the higher numbers.
             chosen = np.argsort(likeness, kind="stable")[-NEIGHBOURS:]
             visits, likeness = visits[chosen], likeness[chosen]
         lengths = self.starts[visits + 1] - self.starts[visits]
         places = np.arange(int(lengths.sum())) + np.repeat(self.starts[visits] - np.cumsum(lengths) + lengths, lengths)
-        reached, inverse = np.unique(self.items[places], return_inverse=True)
-        scores = np.bincount(inverse, np.repeat(likeness, lengths)) * self._rarity[reached]
-        return reached, scores.astype(np.float32)
+        reached, sums = sum_by_number(self.items[places], np.repeat(likeness, lengths))
+        return reached, (sums * self._rarity[reached]).astype(np.float32)
 
     @cached_property
     def _by_item(self) -> tuple[Numbers, Int64s]:

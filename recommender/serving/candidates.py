@@ -14,6 +14,7 @@ import numpy.typing as npt
 from recommender.features.ageing import fading
 from recommender.features.item_activity import NEIGHBOUR_HALF_LIFE_US
 from recommender.model.links import Links
+from recommender.model.sums import sum_by_number
 from recommender.model.visits import Visits
 from recommender.serving.interest import Look
 from recommender.serving.item_table import NEW_FOR_US, ItemTable, Neighbours, best
@@ -119,9 +120,7 @@ def by_neighbours(table: ItemTable, items: Mapping[int, float], kind: str, now_u
             scores.append(near.scores * np.float64(share))  # what is left may be less than a float32 can tell from 0
     if not rows:
         return nothing(kind)
-    where, inverse = np.unique(np.concatenate(rows), return_inverse=True)
-    sums: Scores = np.bincount(inverse, np.concatenate(scores)).astype(np.float64)
-    return Candidates(kind, where, sums)
+    return Candidates(kind, *sum_by_number(np.concatenate(rows), np.concatenate(scores)))
 
 
 def by_category(table: ItemTable, categories: Mapping[str, float]) -> Candidates:
