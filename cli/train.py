@@ -17,12 +17,14 @@ from rich.table import Table
 
 from cli.problem import WRONG_USE, Problem, existing_installation
 from cli.training_parameters import read_parameters
+from recommender.folder_lock import FolderInUse
 from recommender.installation import Installation
 from recommender.model.manifest import Manifest
 from recommender.settings import Settings
 from recommender.training.parameters import TrainingParameters
 
 if TYPE_CHECKING:
+    from recommender.model.registry import ModelRegistry
     from recommender.training.history_source import PointInTimeJoin
     from recommender.training.version import Outcome
 
@@ -53,10 +55,10 @@ def run(
     from recommender.training.history_source import HistorySource
     from recommender.training.version import train_version
 
-    registry = ModelRegistry(installation.models_dir)
+    registry, join = ModelRegistry(installation.models_dir), _history_join(settings)
     with _ProgressBars() as bars:
         bars.show("read history", 0, 1)
-        source = HistorySource(installation.history_dir, _history_join(settings), since_us, until_us)
+        source = HistorySource(installation.history_dir, join, since_us, until_us)
         bars.show("read history", 1, 1)
         outcome = train_version(
             source,
@@ -66,13 +68,24 @@ def run(
             force=force,
             git_revision=_git_revision(),
         )
-    removed = [] if keep is None else registry.prune(keep).removed
+    removed = [] if keep is None else _prune(registry, keep)
     if as_json:
         used = {"stages": bars.seconds(), "peak_rss_mb": round(_peak_rss_mb()), "removed": removed}
         print(msgspec.json.format(msgspec.json.encode(_report(outcome) | used)).decode())
     else:
         _print_summary(outcome)
+        for version in removed:
+            print(f"{version} removed")
     return 0
+
+
+def _prune(registry: ModelRegistry, keep: int) -> list[str]:
+    """Remove old versions; that they cannot be is told, and takes nothing from the training."""
+    try:
+        return registry.prune(keep).removed
+    except (FolderInUse, OSError) as error:
+        print(f"liveshelf: --keep: nothing is removed now; {error}", file=sys.stderr)
+        return []
 
 
 def _instant(option: str, text: str | None) -> int | None:

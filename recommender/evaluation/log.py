@@ -67,11 +67,13 @@ def read_log(path: Path, form: str, progress: Progress) -> Log:
     for event in _events(loader, rejected, progress):
         if event.event_id in seen:
             rejected["event_id: must be unique"] += 1
-        else:
-            seen.add(event.event_id)
+            continue
+        seen.add(event.event_id)
+        if not isinstance(event, StockChange):
             events.append(event)
     if not events:
-        raise EmptyLog(f"{path}: must hold a valid event; got {_told(rejected) or 'no row'}")
+        got = "changes of stock alone" if seen else _told(rejected) or "no row"
+        raise EmptyLog(f"{path}: must hold a valid event other than changes of stock; got {got}")
     events.sort(key=lambda event: event.time_us)
     for number, event in enumerate(events):
         if isinstance(event, Interaction):
@@ -124,8 +126,6 @@ def _events(loader: Loader, rejected: Counter[str], progress: Progress) -> Itera
             event = _event(loaded, now_us, loader.dataset == "generic")
         except InvalidEvent as error:
             _count(rejected, str(error))
-            continue
-        if isinstance(event, StockChange):
             continue
         if isinstance(event, Interaction):
             event.payload = b""

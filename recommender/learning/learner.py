@@ -89,6 +89,8 @@ class Learner:
         self.record = read_record(self._path) or LearningRecord()
         self._run: _Run | None = None
         self._followed: str | None = None
+        self._refused: object = None
+        """The signs of the version followed, if it cannot be learned on."""
         self._looked_at = self._published_at = self._noted_at = -1e9
         self._written_bytes = 0
         self._saved_at = datetime.min.replace(tzinfo=UTC)
@@ -152,22 +154,25 @@ class Learner:
     def _follow(self) -> None:
         """Begin with the current version, unless it is this learner's own."""
         current = self._registry.current_version()
-        if current == self._followed:
+        refused = self._refused
+        if current == self._followed and (current is None or not refused or refused == self._registry.signs(current)):
             return
-        self._followed, self._run = current, None
+        self._followed, self._run, self._refused = current, None, None
         if current is None:
             return
+        signs = self._registry.signs(current)
         try:
             lineage = load_lineage(self._registry, current)
             self._begin(lineage)
         except (DamagedModel, NotLearnable) as error:
             _log.warning("%s; learning waits for another version", error)
+            self._refused = signs
             self._set_phase("waiting")
 
     def _begin(self, lineage: Lineage) -> None:
         start, parent = lineage
         record = self.record
-        if record.parent != parent.version:
+        if record.parent not in {parent.version, start.manifest.parent or parent.version}:  # the latter may be damaged
             record = LearningRecord(parent=parent.version)
             positions = start.manifest.log_position
         elif record.version >= start.version:
@@ -285,7 +290,13 @@ class Learner:
             why = f"learning fell back: {reason}"
             try:
                 self._registry.activate(parent.version, reason=why, instead_of=self._followed)
-            except (DamagedModel, OtherModelCurrent, FolderInUse) as error:
+            except DamagedModel as error:  # there is nothing to fall back to, and going on would do harm
+                _log.error("%s", error)
+                record.fallbacks += 1
+                record.rate_ratio, self._run = 0.0, None
+                self._set_phase("stopped")
+                return
+            except (OtherModelCurrent, FolderInUse) as error:
                 _log.error("%s; learning begins anew with what is current", error)
                 self._followed = self._run = None
                 return

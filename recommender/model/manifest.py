@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-FORMAT = 2
+FORMAT = 3
 """Version of the layout of a model's files."""
 PROGRESSIVE = "progressive_"
 """Begins the names of the metrics that an online version has from its own examples; the others are its parent's."""

@@ -25,6 +25,7 @@ class Overview(NamedTuple):
     def summary(self) -> dict[str, Any]:
         """Return it for a list of versions; what an unreadable manifest would say is None."""
         told = {name: getattr(self.manifest, name, None) for name in _OF_MANIFEST}
+        told["metrics"] = self.manifest and self.manifest.own_metrics()
         return {
             "version": self.version,
             "current": self.current,

@@ -23,6 +23,8 @@ _TREE_SIZES = re.compile(r"^tree_sizes=(.*)$", re.MULTILINE)
 _TREE = re.compile(r"^Tree=", re.MULTILINE)
 _BEGIN = re.compile(r"^(?=tree$)", re.MULTILINE)
 """Where LightGBM begins to write one fit."""
+_END = "\npandas_categorical:null\n"
+"""What it ends one with. A text that breaks off earlier may end the process that reads it."""
 
 
 class BadRanker(ValueError):
@@ -33,7 +35,7 @@ class Ranker:
     """Trees that score candidates.
 
     Args:
-        text: what LightGBM wrote, of one fit or of several one after the other.
+        text: ``fits=N``, then what LightGBM wrote of each fit, one after the other.
 
     Raises:
         BadRanker: it is no such text.
@@ -43,9 +45,11 @@ class Ranker:
         import lightgbm  # takes seconds, and an installation without a model does not need it
 
         self.text = text
-        first, *others = _BEGIN.split(text)
+        head, *fits = _BEGIN.split(text)
+        if not fits or head != f"fits={len(fits)}\n" or not all(fit.endswith(_END) for fit in fits):
+            raise BadRanker(f"ranker: must be whole, as many fits as it names at its beginning; got {text[:20]!r}")
         self._fits: list[Any] = []
-        for fit in others if others and not first else [text]:
+        for fit in fits:
             sizes = _TREE_SIZES.search(fit)
             if sizes and len(sizes[1].split()) != len(_TREE.findall(fit)):
                 raise BadRanker("ranker: must hold all the trees that it names the sizes of")
@@ -93,13 +97,17 @@ def fit_ranker(
     """
     if folds == 1:
         cut = len(questions) * 3 // 4
-        return Ranker(_fit(features, questions[:cut], questions[cut:], 0.05, seed, threads))
+        return _ranker([_fit(features, questions[:cut], questions[cut:], 0.05, seed, threads)])
     ends = np.linspace(0, len(questions), folds + 1).astype(int)
     texts = [
         _fit(features, [*questions[:begin], *questions[end:]], questions[begin:end], 0.1, seed + fold, threads)
         for fold, (begin, end) in enumerate(pairwise(ends.tolist()))
     ]
-    return Ranker("".join(texts))
+    return _ranker(texts)
+
+
+def _ranker(fits: Sequence[str]) -> Ranker:
+    return Ranker("".join([f"fits={len(fits)}\n", *fits]))
 
 
 def _fit(
@@ -147,4 +155,4 @@ def _fit(
         valid_sets=[sets[1]],
         callbacks=[lightgbm.early_stopping(30, verbose=False)],
     )
-    return str(trees.model_to_string(num_iteration=trees.best_iteration))
+    return str(trees.model_to_string(num_iteration=trees.best_iteration)).removesuffix("\n") + "\n"

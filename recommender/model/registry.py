@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import psutil
+
 from recommender.folder_lock import lock_folder
 from recommender.installation import write_atomically
 from recommender.model.activations import Activation, Activations, trail
@@ -149,7 +151,7 @@ class ModelRegistry:
             return self._point_to(target, "rollback", reason, now)._replace(skipped=skipped)
 
     def prune(self, keep: int = KEPT, *, now: datetime | None = None) -> Pruned:
-        """Remove versions until ``keep`` are left: unreadable ones first, then online ones, the oldest first.
+        """Remove versions until ``keep`` are left: damaged ones first, then online ones, the oldest first.
 
         The current version stays, the one that a rollback would go to, and a new one that was never current; so do the
         parents of those that learned on, which learning falls back to.
@@ -162,7 +164,8 @@ class ModelRegistry:
             versions = self.versions()
             spared = {self.current_version(), self._earlier()[0], *self._fresh(versions, now or datetime.now(UTC))}
             spared |= self._parents(spared)
-            ranked = sorted((self._worth(version), version) for version in versions if version not in spared)
+            rest = [version for version in versions if version not in spared]
+            ranked = sorted((self._worth(version) if self.damage(version) is None else 0, version) for version in rest)
             removed = [version for _, version in ranked[: max(0, len(versions) - keep)]]
             freed = sum(self.size_bytes(version) for version in removed)
             for version in removed:
@@ -373,7 +376,7 @@ class ModelRegistry:
     def _remove_abandoned(self) -> None:
         """Remove what killed processes have left half written."""
         for path in self._dir.iterdir():
-            if _ABANDONED.fullmatch(path.name) and not _is_alive(int(path.name.rpartition(".")[2])):
+            if _ABANDONED.fullmatch(path.name) and not psutil.pid_exists(int(path.name.rpartition(".")[2])):
                 self._remove(path)
 
     @contextmanager
@@ -388,13 +391,3 @@ class ModelRegistry:
         if not folder.is_dir():
             raise UnknownModel(f"model version: must be one that the registry has; got {version}")
         return folder
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

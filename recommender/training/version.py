@@ -54,6 +54,8 @@ def train_version(
     version = registry.save(model, datetime.now(UTC))
     figures = None if current is None else current.manifest.metrics
     verdict = judge(model.manifest.metrics, figures, rivalry.asked, margin=parameters.margin, seed=parameters.seed)
+    if current is None and registry.current_version() is not None:
+        verdict = Verdict(True, "the version before it cannot be served")
     verdict = verdict._replace(reason=verdict.reason + _on_items(model, current))
     if force and not verdict.activate:
         verdict = Verdict(True, f"it was forced, although {verdict.reason}")

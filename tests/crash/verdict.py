@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from recommender.features import ROW_TYPES, FeatureRow
 from recommender.history import EVENT_TIMESTAMP, EVENTS, SCHEMAS, part_files
 from recommender.store import FeastFeatures
-from tests.integration.recount import Recount, Seen, compare_all
+from tests.integration.recount import Recount, Seen, compare_all, scores_column
 
 _SHOWN = 5
 _KEYS_AT_ONCE = 5_000
@@ -123,6 +123,7 @@ def _judge_rows(verdict: Verdict, features: _Once, row_type: type[FeatureRow], t
     for place, (key, time_us) in enumerate(zip(keys, times, strict=True)):
         last[key] = max(last.get(key, (-1, -1)), (time_us, place))
     names = [column.name for column in row_type.columns()]
+    ranked = {name for name in names if scores_column(name) in names}
     chosen = list(last)
     for start in range(0, len(chosen), _KEYS_AT_ONCE):
         some = chosen[start : start + _KEYS_AT_ONCE]
@@ -133,8 +134,16 @@ def _judge_rows(verdict: Verdict, features: _Once, row_type: type[FeatureRow], t
                 continue
             wanted = [last[key][0], *(row[name] for name in names)]
             held = [online.feature_time_us, *(getattr(online, name) for name in names)]
-            if not _same(wanted, held):
+            if not _same(_unordered(names, ranked, wanted), _unordered(names, ranked, held)):
                 verdict.note(f"{row_type.view} {key}: the last row of the history is not the store's", [wanted, held])
+
+
+def _unordered(names: Sequence[str], ranked: Collection[str], values: Sequence[Any]) -> list[Any]:
+    """Return a row's values with each ranking as pairs of key and score: equal scores may stand in any order."""
+    row = dict(zip(names, values[1:], strict=True))
+    rankings = [sorted(map(list, zip(row[name], row[scores_column(name)], strict=True))) for name in sorted(ranked)]
+    left_out = set(ranked) | {scores_column(name) for name in ranked}
+    return [values[0], rankings, [row[name] for name in names if name not in left_out]]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -142,7 +151,7 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
     return bool(one == other)
 
 

@@ -271,7 +271,7 @@ def differences(row: FeatureRow, expected: Mapping[str, Any]) -> list[str]:
     for column in _NAMES[type(row)]:
         value, wanted = getattr(row, column), expected.get(column)
         if isinstance(wanted, tuple):
-            scores = getattr(row, _scores_column(column))
+            scores = getattr(row, scores_column(column))
             if not _same_ranking(value, scores, *wanted):
                 found.append(f"{row.view} {row.key} {column}: {value} {scores}, recount {wanted}")
         elif column not in expected:
@@ -290,7 +290,7 @@ _NAMES: dict[type[FeatureRow], tuple[str, ...]] = {
 _INEXACT = {each.name for row_type in ROW_TYPES for each in row_type.columns() if "float" in each.type.value}
 
 
-def _scores_column(column: str) -> str:
+def scores_column(column: str) -> str:
     names = {
         "top_categories": "top_category_scores",
         "top_brands": "top_brand_scores",

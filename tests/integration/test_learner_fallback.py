@@ -124,6 +124,41 @@ def test_a_stream_full_of_robots_makes_it_fall_back(shop: Shop) -> None:
     assert back.version == parent
 
 
+def test_with_nothing_to_fall_back_to_it_stops_and_a_restart_does_not_forget_it(shop: Shop) -> None:
+    parent = trained_parent(shop)
+    learner = shop.learner()
+    learner.step()
+    shop.send(visits(20, seed=7))
+    shop.read_all(learner)
+    bad = learner.publish()
+    (shop.registry.folder(parent) / "item_vectors.npy").write_bytes(b"")
+    poison(learner, partial(more_visits, 200), shop, most=20)
+    assert (learner.record.phase, learner.record.fallbacks) == ("stopped", 1)
+    assert shop.current == bad
+    restarted = shop.learner()
+    restarted.step()
+    assert (restarted.record.phase, restarted._run) == ("stopped", None)
+    shop.train(blank_model())
+    shop.clock.seconds += 1
+    restarted.step()
+    assert restarted.record.phase == "learning"
+
+
+def test_a_version_that_is_mended_and_activated_again_is_learned_on(shop: Shop) -> None:
+    version = shop.train()
+    file = shop.registry.folder(version) / "item_vectors.npy"
+    whole = file.read_bytes()
+    file.write_bytes(b"")
+    learner = shop.learner()
+    learner.step()
+    assert (learner.record.phase, learner._run) == ("waiting", None)
+    file.write_bytes(whole)
+    shop.registry.activate(version, reason="mended")
+    shop.clock.seconds += 1
+    learner.step()
+    assert learner.record.phase == "learning"
+
+
 def test_after_too_many_fallbacks_it_stops_until_the_next_full_version(shop: Shop) -> None:
     parent = trained_parent(shop)
     learner = shop.learner()

@@ -15,6 +15,7 @@ from cli.main import app
 from cli.problem import Problem, tell
 from cli.train import run
 from recommender.features import Interaction
+from recommender.folder_lock import FolderInUse
 from recommender.history import ensure_tables
 from recommender.installation import Installation
 from recommender.model.registry import ModelRegistry
@@ -108,7 +109,7 @@ def test_a_current_version_that_is_damaged_is_replaced(
     pretend_better(registry, first)
     (registry.folder(first) / "item_vectors.npy").write_bytes(b"")
     second = train(installation, capsys)
-    assert second["activated"] is True
+    assert (second["activated"], second["reason"]) == (True, "the version before it cannot be served")
     assert registry.current_version() == second["version"]
 
 
@@ -203,6 +204,21 @@ def test_a_parameters_file_sets_what_it_names(installation: Installation, tmp_pa
     assert model.manifest.parameters["embedding_size"] == 8
     assert model.manifest.parameters["max_sampled"] == PARAMETERS.max_sampled
     assert np.asarray(model.item_vectors).shape[1] == 8
+
+
+def test_a_training_is_told_though_pruning_fails(
+    installation: Installation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_taste_history(installation.history_dir, sessions_each=60)
+
+    def in_use(self: ModelRegistry, keep: int) -> None:
+        raise FolderInUse("models: must not be in use")
+
+    monkeypatch.setattr(ModelRegistry, "prune", in_use)
+    assert run(installation.data_dir, as_json=True, parameters=PARAMETERS, keep=1) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["removed"] == []
+    assert "liveshelf: --keep: nothing is removed now; models: must not be in use" in printed.err
 
 
 def test_keep_removes_old_versions_after_the_training(

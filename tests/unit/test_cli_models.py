@@ -86,6 +86,7 @@ def test_an_online_version_is_listed_with_its_own_figures(data_dir: Path, regist
     shown = models(data_dir, "list").stdout
     assert "progressive_mrr@20 0.375" in shown
     assert "0.250" not in shown
+    assert as_json(data_dir, "list")["models"][0]["metrics"] == {"progressive_mrr@20": 0.375}
 
 
 def test_a_version_is_shown_whole(data_dir: Path, registry: ModelRegistry) -> None:
@@ -133,6 +134,14 @@ def test_a_damaged_version_is_not_activated(data_dir: Path, registry: ModelRegis
     damage(data_dir / "models", b)
     assert models(data_dir, "activate", b, code=1).stderr.startswith(f"liveshelf: {b}/item_vectors.npy: must have ")
     assert registry.current_version() == a
+
+
+def test_pruning_removes_damaged_versions_first(data_dir: Path, registry: ModelRegistry) -> None:
+    versions = saved(registry, 5)
+    registry.activate(versions[0])
+    registry.activate(versions[1])
+    damage(data_dir / "models", versions[4])
+    assert as_json(data_dir, "prune", "--keep", "3")["removed"] == [versions[2], versions[4]]
 
 
 def test_pruning_tells_what_it_removed(data_dir: Path, registry: ModelRegistry) -> None:

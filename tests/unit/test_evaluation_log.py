@@ -321,9 +321,11 @@ def test_an_event_id_counts_once(tmp_path: Path) -> None:
 
 def test_a_file_without_a_valid_event_is_told_with_the_reasons(tmp_path: Path) -> None:
     header = "user_id,item_id,event_time"
-    with pytest.raises(EmptyLog, match=r"must hold a valid event; got 2 x view\.item_id: Field required"):
+    with pytest.raises(
+        EmptyLog, match=r"must hold a valid event other than changes of stock; got 2 x view\.item_id: Field required"
+    ):
         read(lines(tmp_path / "a.csv", header, "u,,5", "u,,6"))
-    with pytest.raises(EmptyLog, match="must hold a valid event; got no row"):
+    with pytest.raises(EmptyLog, match="must hold a valid event other than changes of stock; got no row"):
         read(lines(tmp_path / "a.csv", header))
 
 
@@ -349,3 +351,10 @@ def test_changes_of_stock_are_passed_over(tmp_path: Path) -> None:
         "536370,POST,POSTAGE,3,2010-12-01 08:45:00,18.0,12583.0,France",
     )
     assert [event.kind for event in read(file).events] == ["item_upsert", "purchase"]
+
+
+def test_a_log_of_stock_alone_is_told_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    lines(file, '{"kind": "stock_change", "event_time": "2026-11-01T00:00:00Z", "item_id": "a", "stock": 3}')
+    with pytest.raises(EmptyLog, match="got changes of stock alone"):
+        read(file)

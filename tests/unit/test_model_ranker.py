@@ -54,7 +54,7 @@ def test_fitting_with_one_thread_gives_the_same_trees_each_time(ranker: Ranker) 
 
 def test_folds_score_by_the_mean_of_their_log_odds() -> None:
     whole = fitted(5)
-    parts = [Ranker("tree\nversion" + text) for text in whole.text.split("tree\nversion")[1:]]
+    parts = [Ranker("fits=1\ntree\nversion" + text) for text in whole.text.split("tree\nversion")[1:]]
     values, _ = candidates(200, 4)
     assert len(parts) == 5
     assert len({part.text for part in parts}) == 5
@@ -63,30 +63,42 @@ def test_folds_score_by_the_mean_of_their_log_odds() -> None:
 
 
 def test_fits_of_other_features_than_the_first_are_refused() -> None:
-    one = fitted(1).text
+    one = fitted(1).text.removeprefix("fits=1\n")
     with pytest.raises(BadRanker, match="of the same features in all its fits"):
-        Ranker(one + one.replace("feature_names=noise share", "feature_names=share noise"))
+        Ranker("fits=2\n" + one + one.replace("feature_names=noise share", "feature_names=share noise"))
+
+
+def test_other_fits_than_those_named_at_the_beginning_are_refused() -> None:
+    text = fitted(5).text
+    one = fitted(1).text.removeprefix("fits=1\n")
+    last = text.rindex("tree\nversion")
+    for wrong in (text[:last], text + one, text.replace("fits=5", "fits=4", 1), text.removeprefix("fits=5\n")):
+        with pytest.raises(BadRanker, match="must be whole, as many fits as it names at its beginning"):
+            Ranker(wrong)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "these are no trees", "tree\nversion=v4\n", '{"trees": []}'],
-    ids=["empty", "blank", "words", "head", "json"],
+    ["", " ", "these are no trees", "tree\nversion=v4\n", '{"trees": []}', "fits=0\n"],
+    ids=["empty", "blank", "words", "head", "json", "no fit"],
 )
 def test_a_text_that_is_no_ranker_is_refused(text: str) -> None:
-    with pytest.raises(BadRanker, match=r"^ranker: must be trees as LightGBM writes them; "):
-        Ranker(text)
+    for form in (text, f"fits=1\n{text}", f"fits=1\ntree\n{text}\npandas_categorical:null\n"):
+        with pytest.raises(BadRanker, match=r"^ranker: must be (trees as LightGBM writes them|whole)"):
+            Ranker(form)
 
 
-@pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.3, 0.5, 0.9])
-def test_a_text_that_breaks_off_is_refused_and_the_process_goes_on(ranker: Ranker, share: float) -> None:
-    with pytest.raises(BadRanker):
-        Ranker(ranker.text[: int(share * len(ranker.text))])
+def test_a_text_that_breaks_off_is_refused_and_the_process_goes_on(ranker: Ranker) -> None:
+    """LightGBM ends the process over some of them: those that break off behind the last tree of a fit."""
+    for length in range(0, len(ranker.text), 997):
+        with pytest.raises(BadRanker):
+            Ranker(ranker.text[:length])
 
 
-def test_a_text_without_its_last_trees_is_refused(ranker: Ranker) -> None:
+def test_a_text_without_its_last_trees_is_refused() -> None:
+    text = fitted(1).text
     with pytest.raises(BadRanker, match="must hold all the trees that it names the sizes of"):
-        Ranker(ranker.text[: ranker.text.index("Tree=3")] + "end of trees\n")
+        Ranker(text[: text.index("Tree=3")] + "end of trees\n\npandas_categorical:null\n")
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def _edit(**changes: object) -> Callable[[Path], None]:
         ("names.jsonl", _append, r"/names\.jsonl: must have SHA-256 [0-9a-f]{64}; got [0-9a-f]{64}"),
         ("manifest.json", _append, r"/manifest\.json: JSON is malformed: trailing characters \(byte \d+\)"),
         ("manifest.json", os.unlink, r"/manifest\.json: must be a readable file; No such file or directory"),
-        ("manifest.json", _edit(format=1), r"/manifest\.json: format must be 2; got 1"),
+        ("manifest.json", _edit(format=2), r"/manifest\.json: format must be 3; got 2"),
         ("manifest.json", _edit(version="other"), r"/manifest\.json: version must be \S+; got 'other'"),
         ("manifest.json", _edit(events="ten"), r"/manifest\.json: Expected `int`, got `str` - at `\$\.events`"),
         (
