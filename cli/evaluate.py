@@ -58,11 +58,7 @@ def run(
         raise Problem(f"--protocol: must be {' or '.join(PROTOCOLS)}; got {protocol!r}", WRONG_USE)
     if new_items_only and protocol != "future":
         raise Problem("--new-items-only: must go with --protocol future; got next-item", WRONG_USE)
-    for path in (picture, output):
-        if path and (not path.parent.is_dir() or path.is_dir()):
-            raise Problem(f"{path}: must be a file in a folder that is there", WRONG_USE)
-        if path and not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise Problem(f"{path}: must be a file that can be written", WRONG_USE)
+    _check_written({"--picture": picture, "--output": output}, {"--events": events, "--test": test})
     holdout_us = _holdout_us(holdout, test)
     began = time.perf_counter()
     with _Display() as display:
@@ -82,6 +78,25 @@ def run(
     report["seconds"] = round(time.perf_counter() - began, 1)
     _publish(report, ks, as_json, picture, output)
     return 0 if report["models"] else 1
+
+
+def _check_written(written: dict[str, Path | None], read: dict[str, Path | None]) -> None:
+    """Refuse what cannot be written, or would be written over what is read or over another."""
+    taken = {path.resolve(): option for option, path in read.items() if path}
+    for option, path in written.items():
+        if path is None:
+            continue
+        if not path.parent.is_dir() or path.is_dir():
+            raise Problem(f"{option}: must be a file in a folder that is there; got {path}", WRONG_USE)
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise Problem(f"{option}: must be a file that can be written; got {path}", WRONG_USE)
+        for other, name in taken.items():
+            if path.resolve() == other or (name == "--events" and other in path.resolve().parents):
+                raise Problem(f"{option}: must not be in {name}, or the same file; got {path}", WRONG_USE)
+        taken[path.resolve()] = option
+    picture = written["--picture"]
+    if picture and picture.suffix.lower() != ".png":
+        raise Problem(f"--picture: must end in .png; got {picture}", WRONG_USE)
 
 
 def _makers(models: str) -> Makers:

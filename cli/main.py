@@ -156,7 +156,7 @@ def evaluate(
     sample: Annotated[
         int | None, typer.Option(min=1, help="Ask about so many sessions or users at most, drawn at random.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of all that is random.")] = 1,
     as_json: AsJson = False,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the figures (PNG).")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,

@@ -60,6 +60,12 @@ def run(
         bars.show("read history", 0, 1)
         source = HistorySource(installation.history_dir, join, since_us, until_us)
         bars.show("read history", 1, 1)
+        if not len(source.targets()) and (since or until):
+            raise Problem(
+                f"{'--since' if since else '--until'}: must leave events to learn from; got none from "
+                f"{since or 'the beginning'} until {until or 'now'}",
+                WRONG_USE,
+            )
         outcome = train_version(
             source,
             registry,

@@ -45,7 +45,7 @@ class Liveshelf:
                 lambda stage, done, most: progress(stage, done / max(1, most)),
             )
         except TooLittleHistory as error:
-            raise LeftOut(str(error)) from error
+            raise LeftOut(f"{self.name}: {error}") from error
         for event in train:
             self._memory.take(copy(event))
         self._table = table_of(list(self._memory.items()), model)

@@ -90,11 +90,14 @@ def _open(path: Path, form: str, reader: LenientReader) -> Loader:
         paths = [path]
     if form == AUTO:
         source = SourceFile(path, "")
+        if not source.head.strip():
+            raise WrongFormat(f"{path}: must hold events; it is empty")
         recognised = recognise(source)
         if recognised is None:
             raise WrongFormat(
                 f"{path}: must be in one of the formats {', '.join(FORMATS)}, or have columns for user_id or "
-                f"session_id, item_id and event_time; got a first line {source.first_line()[:200]!r}"
+                f"session_id, item_id and event_time (docs/loaders.md lists their other names); "
+                f"got a first line {source.first_line()[:80]!r}"
             )
         form = recognised
     if form == "generic":

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from recommender.evaluation.log import Event
+from recommender.events import utc_from_us
 from recommender.features.interaction import Interaction
 
 INTEREST = frozenset({"view", "click", "add_to_cart", "purchase", "add_to_wishlist"})
@@ -120,5 +121,11 @@ def _is_interest(event: Event) -> bool:
 def _checked(split: Split) -> Split:
     for name, events in (("before", split.train), ("after", split.test)):
         if not any(_is_interest(event) for event in events):
-            raise NothingToTest(f"events: must hold views, purchases or the like {name} the cut; got none")
+            times = [event.time_us for event in (*split.train, *split.test)]
+            first, last = (f"{utc_from_us(time_us):%Y-%m-%dT%H:%M:%SZ}" for time_us in (min(times), max(times)))
+            raise NothingToTest(
+                f"events: must hold views, purchases or the like {name} the cut; got none {name} "
+                f"{utc_from_us(split.cut_us):%Y-%m-%dT%H:%M:%SZ}, where all events lie from {first} to {last}; "
+                "--holdout or --test places the cut"
+            )
     return split

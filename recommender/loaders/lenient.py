@@ -226,7 +226,8 @@ def _time(value: Any) -> Any:
         plain = re.sub(r"\s*(?:UTC|GMT)$", "+00:00", text)
         moment = datetime.fromisoformat(plain.replace("/", "-") if text[4:5] == "/" else plain)
     except ValueError:
-        raise UnmappableRow("event_time: must be ISO 8601, a date, or a number since 1970-01-01 UTC") from None
+        rule = "must be ISO 8601, such as 2026-11-01 or 2026-11-01T12:00Z, or a number since 1970-01-01 UTC"
+        raise UnmappableRow(f"event_time: {rule}; got {text[:40]!r}") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 

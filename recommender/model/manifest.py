@@ -37,6 +37,8 @@ class Manifest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     seconds: float
     metrics: dict[str, float]
     """On the last part in time, by a model that had not seen it."""
+    tested: int = 0
+    """Questions that these are taken from."""
     baselines: dict[str, dict[str, float]]
     parameters: dict[str, Any]
     feature_service: str

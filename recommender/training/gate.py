@@ -16,8 +16,11 @@ MARGIN = 0.05
 """How much worse, relative to the current version, the new one may be."""
 LEAST_SHARED = 200
 """Examples that both versions must have been asked, for these to decide."""
+LEAST_TESTED = 30
+"""Questions that figures must be taken from, to be compared with others."""
 _RESAMPLES = 2_000
 _CUT = 20
+_APART = "each on the test part of its own training"
 _GAINS: dict[str, Callable[[Ranks, int], Ranks]] = {"ndcg@20": discounted_gains, "mrr@20": reciprocal_gains}
 """What is compared: figure to what each example brings to it."""
 
@@ -29,6 +32,15 @@ class Asked(NamedTuple):
     current: Ranks
 
 
+class Figures(NamedTuple):
+    """What a version's manifest tells."""
+
+    metrics: Mapping[str, float]
+    """Empty where there were none."""
+    tested: int
+    """Questions that they are taken from."""
+
+
 class Verdict(NamedTuple):
     """Whether the version becomes current, and why, as a sentence without its subject and full stop."""
 
@@ -37,8 +49,8 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    candidate: Mapping[str, float],
-    current: Mapping[str, float] | None,
+    candidate: Figures,
+    current: Figures | None,
     asked: Asked | None = None,
     *,
     margin: float = MARGIN,
@@ -48,10 +60,11 @@ def judge(
 
     It does not if it is worse by more than the margin, in NDCG or in mean reciprocal rank. Where both versions have
     answered enough examples, these tell, and a loss counts only if it is beyond chance: 97.5 % of the resampled
-    differences are below zero. Else the figures that each has on examples of its own tell.
+    differences are below zero. Else the figures that each has on the questions of its own test part tell, if these are
+    not too few.
 
     Args:
-        candidate: the figures of the new version's manifest; empty where there were none.
+        candidate: the figures of the new version.
         current: those of the current version; None without one.
         asked: what both were asked.
         margin: how much worse it may be, relative to the current version.
@@ -61,15 +74,21 @@ def judge(
         return Verdict(True, "there was no version before it")
     if asked is not None and len(asked.candidate) >= LEAST_SHARED:
         return _judge_asked(asked, margin, seed)
-    named = [name for name in _GAINS if name in candidate and name in current]
-    if not named:
-        return Verdict(True, "there are no figures to compare")
-    for name in named:
-        if candidate[name] < (1 - margin) * current[name]:
-            told = _told(name, candidate[name], current[name])
-            return Verdict(False, f"{told} in its own time, a loss beyond the margin of {margin:.0%}")
-    told = "; ".join(_told(name, candidate[name], current[name]) for name in named)
-    return Verdict(True, f"{told} in its own time")
+    return _judge_apart(candidate, current, margin)
+
+
+def _judge_apart(candidate: Figures, current: Figures, margin: float) -> Verdict:
+    if current.tested < LEAST_TESTED:
+        return Verdict(True, f"the version before it was tested on {current.tested} questions, too few to compare")
+    if candidate.tested < LEAST_TESTED:
+        why = f"it was tested on {candidate.tested} questions, too few to compare with the version before it"
+        return Verdict(False, f"{why}; {LEAST_TESTED} are needed")
+    named = [name for name in _GAINS if name in candidate.metrics and name in current.metrics]
+    told = [_told(name, candidate.metrics[name], current.metrics[name]) for name in named]
+    for name, each in zip(named, told, strict=True):
+        if candidate.metrics[name] < (1 - margin) * current.metrics[name]:
+            return Verdict(False, f"{each}, {_APART}, a loss beyond the margin of {margin:.0%}")
+    return Verdict(True, f"{'; '.join(told)}, {_APART}")
 
 
 def _judge_asked(asked: Asked, margin: float, seed: int) -> Verdict:

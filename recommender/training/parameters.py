@@ -6,15 +6,16 @@ from typing import Annotated
 
 import msgspec
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-Ratio = Annotated[float, msgspec.Meta(ge=0.0, le=0.5)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+Ratio = Annotated[float, msgspec.Meta(ge=0.0, le=0.4)]
+Regularisation = Annotated[float, msgspec.Meta(gt=0.0, le=1e9)]
 
 
 class TrainingParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The defaults were chosen on validation parts, see docs/model.md."""
 
-    embedding_size: Positive = 64
-    learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 0.05
+    embedding_size: Annotated[int, msgspec.Meta(ge=1, le=1_024)] = 64
+    learning_rate: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.05
     max_sampled: Positive = 30
     """Negatives that WARP tries for each example."""
     most_epochs: Positive = 40
@@ -31,15 +32,15 @@ class TrainingParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Most states of the validation part that the ranker learns from; 0 for a model without a ranker."""
     test_examples: Annotated[int, msgspec.Meta(ge=0)] = 3_000
     """Most examples that the figures are taken from."""
-    horizon_days: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    horizon_days: Annotated[float, msgspec.Meta(ge=0, le=3_650)] = 0.0
     """What the ranker is to foresee: 0 for what a shopper looks at next, else what known users buy within so many days
     (or look at, in a shop without purchases)."""
     validation_ratio: Ratio = 0.15
     test_ratio: Ratio = 0.1
-    linear_l2: tuple[float, ...] = (20.0, 100.0, 500.0)
+    linear_l2: Annotated[tuple[Regularisation, ...], msgspec.Meta(min_length=1)] = (20.0, 100.0, 500.0)
     """Regularisations of the linear model that are tried."""
     margin: Ratio = 0.05
     """How much worse than the current version, relative to it, the new one may be to become current."""
-    seed: int = 1
-    threads: Annotated[int, msgspec.Meta(ge=0)] = 0
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)] = 1
+    threads: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     """0 for one per processor. With 1 the result is the same each time; with more, threads race."""

@@ -76,6 +76,7 @@ class _Found(NamedTuple):
     ranker: Ranker | None
     metrics: dict[str, float]
     baselines: dict[str, dict[str, float]]
+    tested: int = 0
 
 
 def train_model(
@@ -151,7 +152,7 @@ def _search(
         on_test(items, data.tests, places)
     baselines = baseline_metrics(targets, np.r_[split.fitted, split.validation], data.tests)
     progress("test", 1, 1)
-    return _Found(epochs, l2, ranker, metrics(places), baselines)
+    return _Found(epochs, l2, ranker, metrics(places), baselines, len(data.tests))
 
 
 def split_by_time(times_us: Numbers, parameters: TrainingParameters) -> Split:
@@ -257,6 +258,7 @@ def _manifest(
         epochs=found.epochs,
         seconds=round(seconds, 1),
         metrics=found.metrics,
+        tested=found.tested,
         baselines=found.baselines,
         parameters=msgspec.to_builtins(parameters) | {"l2": found.l2},
         feature_service=FEATURE_SERVICE,

@@ -10,7 +10,7 @@ from recommender.model.artifact import DamagedModel, Model
 from recommender.model.registry import ModelRegistry
 from recommender.training.dataset import TrainingSource
 from recommender.training.evaluation import Ranks
-from recommender.training.gate import LEAST_SHARED, Asked, Verdict, judge
+from recommender.training.gate import LEAST_SHARED, Asked, Figures, Verdict, judge
 from recommender.training.parameters import TrainingParameters
 from recommender.training.pipeline import Progress, train_model
 from recommender.training.questions import TEST_LENGTH, Question, ranks, table_of
@@ -52,8 +52,8 @@ def train_version(
     rivalry = _Rivalry(current)
     model = train_model(source, parameters, progress, git_revision=git_revision, on_test=rivalry.note)
     version = registry.save(model, datetime.now(UTC))
-    figures = None if current is None else current.manifest.metrics
-    verdict = judge(model.manifest.metrics, figures, rivalry.asked, margin=parameters.margin, seed=parameters.seed)
+    before = None if current is None else _figures(current)
+    verdict = judge(_figures(model), before, rivalry.asked, margin=parameters.margin, seed=parameters.seed)
     if current is None and registry.current_version() is not None:
         verdict = Verdict(True, "the version before it cannot be served")
     verdict = verdict._replace(reason=verdict.reason + _on_items(model, current))
@@ -62,6 +62,10 @@ def train_version(
     if verdict.activate:
         registry.activate(version, reason=verdict.reason)
     return Outcome(model, verdict)
+
+
+def _figures(model: Model) -> Figures:
+    return Figures(model.manifest.metrics, model.manifest.tested)
 
 
 def _on_items(model: Model, current: Model | None) -> str:

@@ -127,13 +127,23 @@ def test_who_cannot_take_part_is_named_with_the_reason(tmp_path: Path) -> None:
         (["--holdout", "soon"], "--holdout: must be a duration such as 28d, 12h, 90m or 30s; got 'soon'"),
         (["--holdout", "1d", "--test", "x.csv"], "--holdout: must not go with --test"),
         (["--format", "xml"], "--format: must be auto or one of taobao"),
-        (["--picture", "/nowhere/a.png"], "/nowhere/a.png: must be a file in a folder that is there"),
+        (["--picture", "/nowhere/a.png"], "--picture: must be a file in a folder that is there; got /nowhere/a.png"),
+        (["--picture", "a.jpg"], "--picture: must end in .png; got a.jpg"),
+        (["--picture", "a.png", "--output", "./a.png"], "--output: must not be in --picture, or the same file"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(visits: Path, arguments: list[str], message: str) -> None:
     done = evaluate("--events", visits, *arguments, code=2)
     assert done.stderr.startswith(f"liveshelf: {message}")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["--output", "--picture"])
+def test_what_is_read_is_never_written_over(visits: Path, option: str) -> None:
+    before = visits.read_bytes()
+    done = evaluate("--events", visits, option, visits, "--models", "random", code=2)
+    assert done.stderr == f"liveshelf: {option}: must not be in --events, or the same file; got {visits}\n"
+    assert visits.read_bytes() == before
 
 
 def test_a_log_that_leaves_nothing_to_ask_is_told(visits: Path) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recommender.training.gate import LEAST_SHARED, Asked, judge
+from recommender.training.gate import LEAST_SHARED, LEAST_TESTED, Asked, Figures, judge
 
-FIGURES = {"ndcg@20": 0.200, "mrr@20": 0.100, "hit_rate@10": 0.3}
+FIGURES = Figures({"ndcg@20": 0.200, "mrr@20": 0.100, "hit_rate@10": 0.3}, tested=1_000)
 
 
-def scaled(factor: float) -> dict[str, float]:
-    return {name: factor * figure for name, figure in FIGURES.items()}
+def scaled(factor: float) -> Figures:
+    return Figures({name: factor * figure for name, figure in FIGURES.metrics.items()}, FIGURES.tested)
 
 
 def places(hits: int, examples: int = 1_000, at: int = 0) -> np.ndarray:
@@ -25,11 +25,20 @@ def test_the_first_version_becomes_current() -> None:
     assert judge(scaled(0.1), None) == (True, "there was no version before it")
 
 
-@pytest.mark.parametrize(("candidate", "current"), [({}, FIGURES), (FIGURES, {}), ({}, {}), ({"auc": 1.0}, FIGURES)])
-def test_without_figures_to_compare_the_new_version_becomes_current(
-    candidate: dict[str, float], current: dict[str, float]
-) -> None:
-    assert judge(candidate, current) == (True, "there are no figures to compare")
+def test_a_version_before_that_was_hardly_tested_bars_no_other() -> None:
+    for few in (0, LEAST_TESTED - 1):
+        expected = f"the version before it was tested on {few} questions, too few to compare"
+        assert judge(scaled(0.1), Figures(scaled(1.0).metrics, few)) == (True, expected)
+
+
+def test_a_version_that_was_hardly_tested_does_not_take_the_place_of_one_that_was() -> None:
+    for few in (0, LEAST_TESTED - 1):
+        verdict = judge(Figures(scaled(10.0).metrics, few), FIGURES)
+        assert not verdict.activate
+        assert verdict.reason.startswith(
+            f"it was tested on {few} questions, too few to compare with the version before"
+        )
+    assert judge(Figures(scaled(10.0).metrics, LEAST_TESTED), FIGURES).activate
 
 
 @pytest.mark.parametrize(
@@ -41,13 +50,13 @@ def test_manifest_figures_decide_where_no_examples_are_shared(factor: float, mar
 
 @pytest.mark.parametrize("worse", ["ndcg@20", "mrr@20"])
 def test_one_figure_that_is_worse_is_enough(worse: str) -> None:
-    verdict = judge(FIGURES | {worse: 0.01}, FIGURES)
-    expected = f"{worse} 0.0100 against {FIGURES[worse]:.4f} in its own time, a loss beyond the margin of 5%"
-    assert verdict == (False, expected)
+    verdict = judge(Figures(FIGURES.metrics | {worse: 0.01}, 100), FIGURES)
+    told = f"{worse} 0.0100 against {FIGURES.metrics[worse]:.4f}, each on the test part of its own training"
+    assert verdict == (False, f"{told}, a loss beyond the margin of 5%")
 
 
 def test_a_figure_that_is_not_compared_may_be_worse() -> None:
-    assert judge(FIGURES | {"hit_rate@10": 0.0}, FIGURES).activate
+    assert judge(Figures(FIGURES.metrics | {"hit_rate@10": 0.0}, 100), FIGURES).activate
 
 
 def test_a_margin_of_one_lets_everything_pass() -> None:

@@ -275,3 +275,7 @@ def test_the_ranker_decides_on_the_surfaces_that_it_has_learned() -> None:
 @pytest.mark.parametrize("features", [FEATURES[:-1], (*FEATURES, "another"), FEATURES[::-1]])
 def test_a_ranker_of_other_features_is_not_asked(features: tuple[str, ...]) -> None:
     assert slate(HOME, TRAIL, table=shop_with(features)) == slate(HOME, TRAIL, table=shop_with(None))
+
+
+def test_who_is_unknown_sees_what_is_in_demand_and_not_what_the_ranker_likes() -> None:
+    assert slate(HOME, table=shop_with(FEATURES)) == slate(HOME, table=shop_with(None))

@@ -83,8 +83,11 @@ def test_a_file_of_no_known_format_is_refused_with_the_formats_there_are(tmp_pat
         read(lines(tmp_path / "a.csv", "name,age", "x,3"))
     assert str(error.value).partition(": ")[2] == (
         "must be in one of the formats taobao, online_retail, movielens, yoochoose, otto, retailrocket, rees46, "
-        "generic, or have columns for user_id or session_id, item_id and event_time; got a first line 'name,age'"
+        "generic, or have columns for user_id or session_id, item_id and event_time (docs/loaders.md lists their other "
+        "names); got a first line 'name,age'"
     )
+    with pytest.raises(WrongFormat, match="must hold events; it is empty"):
+        read(lines(tmp_path / "empty.csv", ""))
     with pytest.raises(UnknownDataset, match="--format: must be auto or one of taobao"):
         read(tmp_path / "a.csv", "csv")
     with pytest.raises(MissingFile):

@@ -38,7 +38,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ('embedding_size = "64"', 'embedding_size: Expected `int`, got `str`; got "64"'),
         ("embedding_size = 6.5", "embedding_size: Expected `int`, got `float`; got 6.5"),
         ("learning_rate = 0", "learning_rate: Expected `float` > 0.0; got 0"),
-        ("test_ratio = 0.6", "test_ratio: Expected `float` <= 0.5; got 0.6"),
+        ("test_ratio = 0.6", "test_ratio: Expected `float` <= 0.4; got 0.6"),
         ('linear_l2 = ["much"]', 'linear_l2: Expected `float`, got `str`; got ["much"]'),
         ("margin = -1", "margin: Expected `float` >= 0.0; got -1"),
         ('{"seed": null}', "seed: Expected `int`, got `null`; got null"),
