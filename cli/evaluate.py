@@ -59,6 +59,8 @@ def run(
     if new_items_only and protocol != "future":
         raise Problem("--new-items-only: must go with --protocol future; got next-item", WRONG_USE)
     _check_written({"--picture": picture, "--output": output}, {"--events": events, "--test": test})
+    if test and test.resolve() == events.resolve():
+        raise Problem(f"--test: must be another log than --events; got {test}", WRONG_USE)
     holdout_us = _holdout_us(holdout, test)
     began = time.perf_counter()
     with _Display() as display:

@@ -115,7 +115,7 @@ def _show(status: dict[str, Any]) -> None:
     table.add_row("API", status["api_url"] or "-")
     for name, process in status["processes"].items():
         table.add_row(f"process {name}", f"pid {process['pid']}, {'alive' if process['alive'] else 'gone'}")
-    for name, label in (("lag", "events not yet in the features"), ("dead_letters", "dead letters")):
+    for name, label in (("lag", "events not yet completed"), ("dead_letters", "dead letters")):
         value = status[name]
         table.add_row(label, status["unknown"] if value is None else f"{value:,}")
     table.add_row("model", status["model"] or "none yet")
@@ -129,7 +129,8 @@ def _show(status: dict[str, Any]) -> None:
 def _learning_words(learning: dict[str, Any]) -> str:
     phase = {"waiting": "waits for a full training", "stopped": "stopped until the next full training"}
     words = phase.get(learning["phase"], f"{learning['examples']:,} examples since {learning['parent']}")
+    figures = f"hit rate @20 {learning['hit_rate']:.3f}, without it {learning['parent_hit_rate']:.3f}"
     return (
-        f"{words}; hit rate @20 {learning['hit_rate']:.3f}, without it {learning['parent_hit_rate']:.3f}; "
+        f"{words}; {figures if learning['tested'] else 'none tested yet'}; "
         f"fallbacks {learning['fallbacks']}, as of {learning['updated_at']}"
     )

@@ -38,8 +38,11 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise Problem(f"{file}: must be a readable TOML or JSON file; {error}", WRONG_USE) from None
     try:
-        given = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+        is_json = file.suffix == ".json" or text.lstrip().startswith("{")
+        given = json.loads(text) if is_json else tomllib.loads(text)
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
         raise Problem(f"{file}: must be TOML or JSON; {error}", WRONG_USE) from None
+    if not isinstance(given, dict):
+        raise Problem(f"{file}: must be an object of parameters; got {json.dumps(given)[:100]}", WRONG_USE)
     found: dict[str, Any] = given
     return found

@@ -138,6 +138,11 @@ def test_wrong_use_is_told_in_one_line(visits: Path, arguments: list[str], messa
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_what_is_learned_from_is_not_what_is_foreseen(visits: Path) -> None:
+    done = evaluate("--events", visits, "--test", visits, "--models", "random", code=2)
+    assert done.stderr == f"liveshelf: --test: must be another log than --events; got {visits}\n"
+
+
 @pytest.mark.parametrize("option", ["--output", "--picture"])
 def test_what_is_read_is_never_written_over(visits: Path, option: str) -> None:
     before = visits.read_bytes()

@@ -41,6 +41,11 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ("test_ratio = 0.6", "test_ratio: Expected `float` <= 0.4; got 0.6"),
         ('linear_l2 = ["much"]', 'linear_l2: Expected `float`, got `str`; got ["much"]'),
         ("margin = -1", "margin: Expected `float` >= 0.0; got -1"),
+        ("linear_l2 = []", "linear_l2: Expected `array` of length >= 1; got []"),
+        ("linear_l2 = [nan]", "linear_l2: Expected `float` > 0.0; got [NaN]"),
+        ("linear_l2 = [-3]", "linear_l2: Expected `float` > 0.0; got [-3]"),
+        ("seed = -1", "seed: Expected `int` >= 0; got -1"),
+        ("threads = 100000", "threads: Expected `int` <= 256; got 100000"),
         ('{"seed": null}', "seed: Expected `int`, got `null`; got null"),
     ],
 )
@@ -65,6 +70,13 @@ def test_what_is_neither_toml_nor_json_is_refused(tmp_path: Path, text: str) -> 
     file = tmp_path / "parameters"
     file.write_text(text)
     with pytest.raises(Problem, match="must be TOML or JSON; "):
+        read_parameters(file)
+
+
+def test_json_that_is_no_object_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "parameters.json"
+    file.write_text("[1, 2]")
+    with pytest.raises(Problem, match=r"must be an object of parameters; got \[1, 2\]"):
         read_parameters(file)
 
 
