@@ -98,7 +98,7 @@ def recommend(
         inside[table.in_category(request.category)] = True
         candidates = only(candidates, inside)
     ranker = table.vectors.model.parts.ranker if table.vectors else None
-    # Of who is unknown nothing tells candidates apart but demand, which a ranker of shoppers has hardly learned.
+    # Of who is unknown only demand tells candidates apart; the ranker has filled such slates with new items.
     if wishes and ranker is not None and ranker.features == FEATURES and request.surface in LEARNED:
         matrix = candidate_matrix(table, wishes, shopper.sessions, candidates, vector, now_us)
         ranking = rank_learned(matrix, ranker, candidates)

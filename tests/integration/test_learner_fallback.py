@@ -65,13 +65,18 @@ def trained_parent(shop: Shop) -> str:
     return shop.train(model, kind="full", parent="", metrics={}, baselines={})
 
 
-def test_when_it_gets_worse_it_falls_back_by_itself_and_learns_on_more_slowly(shop: Shop) -> None:
-    parent = trained_parent(shop)
+def published(shop: Shop) -> tuple[Learner, str | None]:
+    """Return a learner that has learned a little, and the version that it has made current."""
     learner = shop.learner()
     learner.step()
     shop.send(visits(20, seed=7))
     shop.read_all(learner)
-    bad = learner.publish()
+    return learner, learner.publish()
+
+
+def test_when_it_gets_worse_it_falls_back_by_itself_and_learns_on_more_slowly(shop: Shop) -> None:
+    parent = trained_parent(shop)
+    learner, bad = published(shop)
     assert shop.current == bad
     took = poison(learner, partial(more_visits, 200), shop, most=20)
     assert took <= 10
@@ -126,11 +131,7 @@ def test_a_stream_full_of_robots_makes_it_fall_back(shop: Shop) -> None:
 
 def test_with_nothing_to_fall_back_to_it_stops_and_a_restart_does_not_forget_it(shop: Shop) -> None:
     parent = trained_parent(shop)
-    learner = shop.learner()
-    learner.step()
-    shop.send(visits(20, seed=7))
-    shop.read_all(learner)
-    bad = learner.publish()
+    learner, bad = published(shop)
     (shop.registry.folder(parent) / "item_vectors.npy").write_bytes(b"")
     poison(learner, partial(more_visits, 200), shop, most=20)
     assert (learner.record.phase, learner.record.fallbacks) == ("stopped", 1)
