@@ -12,6 +12,8 @@ _STREAM = "liveshelf:changes"
 _MOST_NOTICES = 100_000
 _SEPARATOR = b"\n"
 _BEGINNING = "0-0"
+ERASED = "erased"
+"""In the place of a view: the keys are a user and the user's sessions, all copies of whose data must go at once."""
 
 
 class ChangeNotice(NamedTuple):
