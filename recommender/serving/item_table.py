@@ -10,7 +10,7 @@ request never sees half of a change.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +68,7 @@ class ItemTable:
         self._trend = np.full(1024, NO_TREND)
         self._popularity = np.full(1024, NO_TREND)
         self._price = np.full(1024, np.nan)
+        self._stock = np.full(1024, np.nan)
         self._listed_ms = np.full(1024, np.nan)
         self._category = np.zeros(1024, np.int32)
         self._brand = np.zeros(1024, np.int32)
@@ -76,6 +77,7 @@ class ItemTable:
         self._catalogue_us: list[int] = []
         self._activity_us: list[int] = []
         self._of_category: dict[str, dict[int, None]] = {}
+        self._of_tag: dict[str, dict[int, None]] = {}
         self._trending: dict[tuple[str, str, int], Rows] = {}
         self._trending_version = 0
 
@@ -114,6 +116,16 @@ class ItemTable:
         """Code of each row's brand; 0 for none."""
         return self._brand[: len(self.ids)]
 
+    @property
+    def stock(self) -> Scores:
+        """Units of each row in stock [count]; NaN if unknown."""
+        return self._stock[: len(self.ids)]
+
+    @property
+    def codes(self) -> Mapping[str, int]:
+        """Code of each category and brand that some row has or had."""
+        return self._codes
+
     def code_of(self, name: str) -> int | None:
         """Return the code of a category or brand that some row has or had."""
         return self._codes.get(name)
@@ -138,6 +150,19 @@ class ItemTable:
     def in_category(self, category: str) -> Rows:
         """Return the rows of the items in a category and below it."""
         rows = self._of_category.get(category)
+        return np.fromiter(rows, np.intp, len(rows)) if rows else _NO_ROWS
+
+    def categories(self) -> Collection[str]:
+        """Return all categories, at all levels of the tree, that some row is or was in."""
+        return self._of_category.keys()
+
+    def tags(self) -> Collection[str]:
+        """Return all tags that some row has or had."""
+        return self._of_tag.keys()
+
+    def with_tag(self, tag: str) -> Rows:
+        """Return the rows of the items with a tag."""
+        rows = self._of_tag.get(tag)
         return np.fromiter(rows, np.intp, len(rows)) if rows else _NO_ROWS
 
     def trending(self, category: str | None, most: int) -> Rows:
@@ -228,6 +253,7 @@ class ItemTable:
             self._trend = np.concatenate([self._trend, np.full(row, NO_TREND)])
             self._popularity = np.concatenate([self._popularity, np.full(row, NO_TREND)])
             self._price = np.concatenate([self._price, np.full(row, np.nan)])
+            self._stock = np.concatenate([self._stock, np.full(row, np.nan)])
             self._listed_ms = np.concatenate([self._listed_ms, np.full(row, np.nan)])
             self._category = np.concatenate([self._category, np.zeros(row, np.int32)])
             self._brand = np.concatenate([self._brand, np.zeros(row, np.int32)])
@@ -247,6 +273,7 @@ class ItemTable:
         self._catalogue_us[row] = catalogue.feature_time_us
         self._available[row] = catalogue.available
         self._price[row] = catalogue.price_cents if catalogue.price_cents >= 0 else np.nan
+        self._stock[row] = catalogue.stock if catalogue.stock >= 0 else np.nan
         self._listed_ms[row] = catalogue.listed_at_ms or np.nan
         self._category[row] = self._codes.setdefault(catalogue.category, len(self._codes))
         self._brand[row] = self._codes.setdefault(catalogue.brand, len(self._codes))
@@ -256,6 +283,10 @@ class ItemTable:
                 self._of_category[level].pop(row, None)
             for level in category_levels(new):
                 self._of_category.setdefault(level, {})[row] = None
+        for tag in before.tags if before else ():
+            self._of_tag[tag].pop(row, None)
+        for tag in catalogue.tags:
+            self._of_tag.setdefault(tag, {})[row] = None
         if before is None or _content(before) != _content(catalogue):
             self.text.put(row, (catalogue.title, catalogue.category, catalogue.brand, *catalogue.tags))
             self._describe(row)
