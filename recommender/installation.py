@@ -43,6 +43,7 @@ class Installation:
         self.validation_dir = self.data_dir / "validation"
         self.rejects_dir = self.data_dir / "rejects"
         self.logs_dir = self.data_dir / "logs"
+        self.metrics_dir = self.data_dir / "metrics"
         self.registry_path = self.data_dir / "registry.db"
         self.learning_path = self.data_dir / "learning.json"
         self.event_log_path = self.data_dir / "event_log.json"
