@@ -14,7 +14,7 @@ setup:  ## make .venv with everything in it; quick when nothing has changed
 	@PYTHON="$(PYTHON)" scripts/setup
 
 run: setup  ## start it all with a simulated shop
-	@liveshelf up --demo
+	@liveshelf up --demo --dev
 
 test: setup  ## run all tests, two files at a time; TESTS="tests/unit" for some
 	@python -m pytest -ra -n 2 --dist loadfile $(TESTS)

@@ -7,8 +7,13 @@ import os
 # One request's products are too small to be worth more threads; must be set before NumPy is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import sys
+
 from api.server import serve
-from recommender.settings import Settings
+from recommender.settings import Settings, UnsafeSettings
 
 if __name__ == "__main__":
-    serve(Settings())
+    try:
+        serve(Settings())
+    except UnsafeSettings as error:
+        sys.exit(f"api: {error}")

@@ -13,7 +13,7 @@ from api import errors, health, ingest, models, slates
 from api.backend import Backend
 from api.description import describe
 from api.metrics import Metrics, RequestTimer
-from recommender.settings import Settings
+from recommender.settings import Settings, require_loopback_for_dev
 
 _TAGS = [
     {"name": "events", "description": "What shoppers do."},
@@ -25,7 +25,12 @@ _TAGS = [
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Make the service. Its connections are made, and its background work begins, when it is started."""
+    """Make the service. Its connections are made, and its background work begins, when it is started.
+
+    Raises:
+        UnsafeSettings: no keys would be asked for, though others could reach it.
+    """
+    require_loopback_for_dev(settings)
     metrics = Metrics()
 
     @asynccontextmanager

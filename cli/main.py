@@ -70,11 +70,14 @@ def up(
         str | None, typer.Option(metavar="HOST:PORT", help="Kafka for the event log; else it is in Redis.")
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Add a simulated shop with items and shoppers.")] = False,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Ask for no keys; only where nobody else can reach the API.")
+    ] = False,
 ) -> None:
     """Start Redis, the dataflow and the API in this terminal; Ctrl-C stops them all."""
     from cli.up import run
 
-    raise typer.Exit(run(data_dir=data_dir, port=port, host=host, redis_url=redis_url, kafka=kafka, demo=demo))
+    raise typer.Exit(run(data_dir=data_dir, port=port, host=host, redis_url=redis_url, kafka=kafka, demo=demo, dev=dev))
 
 
 @app.command()

@@ -38,6 +38,7 @@ def environment(settings: Settings, redis_url: str) -> dict[str, str]:
         "LIVESHELF_REDIS_URL": redis_url,
         "LIVESHELF_HOST": settings.host,
         "LIVESHELF_PORT": str(settings.port),
+        "LIVESHELF_DEV": str(settings.dev).lower(),
         "PYTHONUNBUFFERED": "1",
         **event_log,
     }

@@ -21,18 +21,30 @@ from recommender.eventlog import KAFKA, TOPICS, Partition, UnsupportedEventLog, 
 from recommender.eventlog.belonging import OtherEventLog, require_same_log
 from recommender.folder_lock import lock_folder
 from recommender.installation import Installation, RunRecord
-from recommender.settings import Settings
+from recommender.settings import Settings, UnsafeSettings, require_loopback_for_dev
 
 _LEFTOVER_LIMIT_S = 5.0
 
 
 def run(
-    data_dir: Path | None, port: int | None, host: str | None, redis_url: str | None, kafka: str | None, demo: bool
+    data_dir: Path | None,
+    port: int | None,
+    host: str | None,
+    redis_url: str | None,
+    kafka: str | None,
+    demo: bool,
+    dev: bool,
 ) -> int:
     """Start everything, keep it running until Ctrl-C, stop it; return the exit code."""
     settings = read_settings(
-        data_dir=data_dir, port=port, host=host, redis_url=redis_url, event_log=_kafka_address(kafka)
+        data_dir=data_dir,
+        port=port,
+        host=host,
+        redis_url=redis_url,
+        event_log=_kafka_address(kafka),
+        dev=dev or None,
     )
+    _require_safety(settings)
     installation = Installation(settings.data_dir)
     settings = settings.model_copy(update={"data_dir": installation.data_dir})
     stop = StopRequest()
@@ -109,6 +121,13 @@ def make_recovery_store(installation: Installation) -> None:
     beside.mkdir()
     init_db_dir(beside, 1)
     beside.rename(installation.recovery_dir)
+
+
+def _require_safety(settings: Settings) -> None:
+    try:
+        require_loopback_for_dev(settings)
+    except UnsafeSettings as error:
+        raise Problem(str(error), WRONG_USE) from None
 
 
 def _require_free_port(settings: Settings) -> None:

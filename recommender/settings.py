@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+RATE_FORM = r"^([1-9]\d{0,8}/(second|minute|hour|day))?$"
 
 
 def default_data_dir() -> Path:
@@ -58,8 +60,31 @@ class Settings(BaseSettings):
     kafka_key_file: Path | None = Field(default=None, description="the key to it, PEM")
     host: str = Field(default="127.0.0.1", description="address that the API listens on")
     port: int = Field(default=8000, ge=1, le=65535, description="port that the API listens on")
-    admin_key: SecretStr | None = Field(
-        default=None, description="who knows it may manage models by the API; without it nobody may"
+    api_workers: int = Field(default=1, ge=1, le=64, description="processes of the API, all on that port")
+    api_process: str = Field(
+        default="",
+        pattern=r"^(api-[0-9]+)?$",
+        description="which of several API processes this one is; `up` sets it, empty for the only one",
+    )
+    api_private_port: int = Field(
+        default=0, ge=0, le=65535, description="port on loopback by which `up` asks that process itself; 0 for none"
+    )
+    dev: bool = Field(default=False, description="no keys are asked for; only where the host is this computer alone")
+    admin_key: SecretStr | None = Field(default=None, description="a key to the API with the scope admin")
+    api_keys_file: Path | None = Field(
+        default=None, description="where the API's keys are kept, hashed; else api_keys.json in the data folder"
+    )
+    run_key: SecretStr | None = Field(
+        default=None, description="a key to the API with all scopes, which `up` makes anew for each run"
+    )
+    api_key: SecretStr | None = Field(default=None, description="the key that commands show to an API")
+    rate_limit: str = Field(
+        default="",
+        pattern=RATE_FORM,
+        description="requests that a key without a rate of its own may make, such as 600/minute; none without it",
+    )
+    cors_origins: str = Field(
+        default="", description="origins whose pages may ask the API, with commas between; none without it"
     )
     workers: int = Field(default=1, ge=1, le=16, description="processes of the dataflow")
     session_days: int = Field(
@@ -89,3 +114,26 @@ class Settings(BaseSettings):
     max_batch_events: int = Field(default=1_000, ge=1, description="events in one POST [count]")
     max_body_bytes: int = Field(default=1_048_576, ge=1, description="size of one request body [bytes]")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+
+class UnsafeSettings(ValueError):
+    """The settings would open the API to strangers."""
+
+
+def require_loopback_for_dev(settings: Settings) -> None:
+    """Let an API without keys be reached from this computer alone.
+
+    Raises:
+        UnsafeSettings: it would listen elsewhere.
+    """
+    if settings.dev and not _is_loopback(settings.host):
+        raise UnsafeSettings(
+            f"dev: may be set only where host is a loopback address, such as 127.0.0.1; got host {settings.host!r}"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

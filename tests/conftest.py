@@ -79,7 +79,7 @@ def redis_url(redis_server: str) -> str:
 @pytest.fixture
 def settings(redis_url: str, tmp_path: Path) -> Settings:
     """Settings of a fresh installation."""
-    return Settings(data_dir=tmp_path / "data", redis_url=redis_url)
+    return Settings(data_dir=tmp_path / "data", redis_url=redis_url, dev=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import secrets
 import tempfile
 import time
 from collections.abc import Sequence
@@ -59,14 +58,14 @@ def run(options: Options, display: Display, result: dict[str, Any]) -> None:
         place = _place(Path(name), children, options, section)
         registry = ModelRegistry(place.installation.models_dir)
         versions = _save_versions(registry, options.items, section)
-        key, port = secrets.token_hex(16), free_port()
+        port = free_port()
         section.say("starts the API")
-        api = children.start("api", python("-m", "api"), place.environment(port=str(port), admin_key=key))
+        api = children.start("api", python("-m", "api"), place.environment(port=str(port), dev="true"))
         url = f"http://127.0.0.1:{port}"
         _wait_for(url, options.items, versions[0], registry, children)
         section.done(f"{options.items:,} items, {len(versions)} versions")
         section = display.section("drill")
-        drill = _Drill(options, url, key, registry, place.installation.models_dir, versions, section)
+        drill = _Drill(options, url, registry, place.installation.models_dir, versions, section)
         gc.freeze()
         used = psutil.Process(api.pid).cpu_times()
         result.update(asyncio.run(drill.run()))
@@ -136,7 +135,6 @@ class _Drill:
         self,
         options: Options,
         url: str,
-        key: str,
         registry: ModelRegistry,
         models_dir: Path,
         versions: Sequence[str],
@@ -147,7 +145,6 @@ class _Drill:
         self._registry = registry
         self._models_dir = models_dir
         self._section = section
-        self._admin = {"authorization": f"Bearer {key}"}
         self._url = url
         self._load = Load(url, options.rate, map(shop.session_id, range(_SESSIONS)))
         self._changes: list[tuple[float, str]] = []
@@ -155,7 +152,7 @@ class _Drill:
 
     async def run(self) -> dict[str, Any]:
         """Return the figures."""
-        async with httpx.AsyncClient(base_url=self._url, headers=self._admin, timeout=60.0, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=self._url, timeout=60.0, trust_env=False) as client:
             load = asyncio.create_task(self._load.run())
             self._section.say("warms up")
             await asyncio.sleep(_WARM_UP_S)

@@ -58,7 +58,7 @@ def measure(
     section.say("starts the API, the flow and the reader")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    children.start("api", python("-m", "api"), place.environment(port=str(port)))
+    children.start("api", python("-m", "api"), place.environment(port=str(port), dev="true"))
     worker = place.start_worker(report, until_drained=False)
     reader = children.start("reader", python("-m", "benchmarks.stream.reader"), place.environment(), talk=True)
     wait_until(lambda: _is_ready(url), _READY_S, "api: to be ready")

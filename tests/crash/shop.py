@@ -67,7 +67,7 @@ class Shop:
         self._output = folder / "up.out"
         self._replay_output = folder / "replay.out"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LIVESHELF_")}
-        self._env = kept | {"LIVESHELF_WORKERS": str(workers)}
+        self._env = kept | {"LIVESHELF_WORKERS": str(workers), "LIVESHELF_DEV": "true"}
         if event_log:
             self._env["LIVESHELF_EVENT_LOG"] = event_log
         self._event_log = event_log

@@ -26,6 +26,7 @@ def running_api(settings: Settings, log: Path, *, up_at: str = "/health/ready") 
         "LIVESHELF_DATA_DIR": str(settings.data_dir),
         "LIVESHELF_REDIS_URL": str(settings.redis_url),
         "LIVESHELF_PORT": str(settings.port),
+        "LIVESHELF_DEV": str(settings.dev).lower(),
     }
     with (
         log.open("wb") as output,

@@ -18,7 +18,7 @@ from tests.e2e.bad_input import BAD_INPUTS, BadInput, as_markdown
 @pytest.fixture(scope="module")
 def api(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("api")
-    settings = Settings(data_dir=folder / "data", redis_url=redis_server, port=free_port())
+    settings = Settings(data_dir=folder / "data", redis_url=redis_server, port=free_port(), dev=True)
     with running_api(settings, folder / "api.log") as client:
         yield client
 

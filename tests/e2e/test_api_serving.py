@@ -71,7 +71,7 @@ def shop(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("api")
     with redis.Redis.from_url(redis_server) as client:
         client.flushall()
-    settings = Settings(data_dir=folder / "data", redis_url=redis_server, port=free_port())
+    settings = Settings(data_dir=folder / "data", redis_url=redis_server, port=free_port(), dev=True)
     with running_api(settings, folder / "api.log") as client:
         shop = Shop(client, settings)
         for item_id, category, stock, trend, viewed, bought in SHOP:
@@ -224,7 +224,7 @@ def test_the_metrics_tell_of_requests_events_and_slates(shop: Shop) -> None:
 
 def test_the_api_starts_without_redis_serves_while_it_is_away_and_recovers(tmp_path: Path) -> None:
     port = free_port()
-    settings = Settings(data_dir=tmp_path / "data", redis_url=f"redis://127.0.0.1:{port}/0", port=free_port())
+    settings = Settings(data_dir=tmp_path / "data", redis_url=f"redis://127.0.0.1:{port}/0", port=free_port(), dev=True)
     event = {"kind": "view", "event_id": "e", "event_time": "2026-01-02T03:04:05Z", "user_id": "u", "item_id": "i"}
     with running_api(settings, tmp_path / "api.log", up_at="/health/live") as client:
 
