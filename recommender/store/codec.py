@@ -27,7 +27,7 @@ _ENCODERS: dict[ColumnType, Callable[[Any], Value]] = {
     ColumnType.STRING_LIST: lambda value: Value(string_list_val=StringList(val=value)),
 }
 
-_DECODERS: dict[ColumnType, Callable[[Value], Any]] = {
+VALUE_DECODERS: dict[ColumnType, Callable[[Value], Any]] = {
     ColumnType.INT: lambda value: value.int64_val,
     ColumnType.FLOAT: lambda value: value.double_val,
     ColumnType.STRING: lambda value: value.string_val,
@@ -47,7 +47,7 @@ class RowCodec(Generic[R]):
         self.refs = [f"{row_type.view}:{column.name}" for column in columns]
         """The view's columns as Feast's feature references."""
         self._encoders = [(column.name, _ENCODERS[column.type]) for column in columns]
-        self._decoders = [(f"{row_type.view}__{column.name}", _DECODERS[column.type]) for column in columns]
+        self._decoders = [(f"{row_type.view}__{column.name}", VALUE_DECODERS[column.type]) for column in columns]
 
     def encode(self, row: R) -> Row:
         """Return a row as Feast's online stores take it."""

@@ -6,16 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from recommender.features import (
-    ROW_TYPES,
-    FeatureRow,
-    SessionFeatures,
-    UserFeatures,
-    UserItems,
-    UserPurchases,
-    aged,
-    implicit_session,
-)
+from recommender.features import ROW_TYPES, FeatureRow, aged
 from recommender.features.shopper import Shopper
 from recommender.settings import Settings
 
@@ -24,6 +15,9 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
     from recommender.store.codec import RowCodec
+    from recommender.store.look_up import LookUp
+    from recommender.store.online import Command
+    from recommender.store.unwire import RowReader
 
 R = TypeVar("R", bound=FeatureRow)
 
@@ -84,42 +78,33 @@ class FeastFeatures:
             keys: ids of the view's entity.
             now_us: as of when the rows are to hold; without it each is as it is stored, as of its feature time.
         """
-        codec = self._codecs[row_type.view]
+        reader = self._reader(row_type)
         rows: list[R | None] = []
         for start in range(0, len(keys), _KEYS_PER_READ):
-            some = list(keys[start : start + _KEYS_PER_READ])
-            response = self._store.get_online_features(
-                features=codec.refs, entity_rows={row_type.entity: some}, full_feature_names=True
-            )
-            rows += codec.decode(response, some)
+            rows += self._online.read_rows(self._store.config, reader, keys[start : start + _KEYS_PER_READ])
         return rows if now_us is None else [row and aged(row, now_us) for row in rows]
 
     async def read_shopper(self, user_id: str | None, session_id: str | None, now_us: int | None = None) -> Shopper:
         """Return what is known of a shopper, in one round trip to Redis; for ``now_us`` see ``read``."""
-        session_ids = [implicit_session(user_id)] if user_id else []
-        if session_id and session_id not in session_ids:
-            session_ids.append(session_id)
-        if not session_ids:
-            return Shopper(None, [])
-        refs, keys = list(self._codecs[SessionFeatures.view].refs), {SessionFeatures.entity: session_ids}
-        if user_id:
-            for row_type in (UserFeatures, UserItems, UserPurchases):
-                refs += self._codecs[row_type.view].refs
-            keys[UserFeatures.entity] = [user_id] * len(session_ids)
-        response = await self._store.get_online_features_async(features=refs, entity_rows=keys, full_feature_names=True)
+        return (await self.look_up(user_id, session_id)).shopper(now_us)
 
-        def found(row_type: type[R], ids: Sequence[str]) -> list[R]:
-            rows = self._codecs[row_type.view].decode(response, ids) if ids else []
-            return [row for row in rows if row is not None]
+    async def look_up(self, user_id: str | None, session_id: str | None, commands: Sequence[Command] = ()) -> LookUp:
+        """Ask for a shopper's rows, and anything else, in one round trip to Redis.
 
-        known = [user_id] if user_id else []
-        sessions = found(SessionFeatures, session_ids)
-        sessions.sort(key=lambda row: row.feature_time_us, reverse=True)
-        users, items, purchases = found(UserFeatures, known), found(UserItems, known), found(UserPurchases, known)
-        latest_us = max((row.time_us for row in (*sessions, *users, *items, *purchases)), default=0)
-        if now_us is not None:
-            sessions, users = [aged(row, now_us) for row in sessions], [aged(row, now_us) for row in users]
-        return Shopper(_only(users), sessions, _only(items), _only(purchases), latest_us)
+        Args:
+            user_id: a known user, whose implicit session is asked for too.
+            session_id: the session named, if there is one.
+            commands: of Redis, whose answers are wanted too; they are no transaction. An error is raised.
+        """
+        from recommender.store.look_up import LookUp, places
+
+        rows = places(self._reader, user_id, session_id)
+        asked: list[Command] = [(b"HMGET", reader.hash_key(key), *reader.fields) for reader, key in rows]
+        return LookUp(rows, await self._online.ask(self._store.config, [*asked, *commands]))
+
+    def _reader(self, row_type: type[R]) -> RowReader[R]:
+        reader: RowReader[R] = self._online.reader(self._store.config, self._views[row_type.view], row_type)
+        return reader
 
     def history_batches(self, entity_rows: pa.Table, row_types: Sequence[type[FeatureRow]]) -> Iterator[pa.Table]:
         """Add to entity rows the columns of each view, ``view__column``, that were the latest at each row's timestamp.
@@ -147,10 +132,6 @@ class FeastFeatures:
         """Close the connections to Redis."""
         self._writers.shutdown()
         self._online.close()
-
-
-def _only(rows: Sequence[R]) -> R | None:
-    return rows[0] if rows else None
 
 
 def _latest(rows: Sequence[FeatureRow]) -> list[FeatureRow]:

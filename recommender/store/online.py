@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _redis_key
@@ -20,7 +20,13 @@ from recommender.store.codec import RowCodec
 from recommender.store.connection import STOPPED, installation_connection
 from recommender.store.newer import ROWS_PER_CALL, WRITE_IF_NEWER, Call, Row, batches, script_calls
 from recommender.store.send import WireCommand, send
+from recommender.store.unwire import RowReader
 from recommender.store.wire import WireFormat
+
+R = TypeVar("R", bound=FeatureRow)
+
+Command = tuple[bytes | str, ...]
+"""Of Redis: its name and arguments."""
 
 
 class LiveshelfOnlineStoreConfig(RedisOnlineStoreConfig):
@@ -41,6 +47,7 @@ class LiveshelfOnlineStore(RedisOnlineStore):
     def __init__(self) -> None:
         super().__init__()
         self._wires: dict[type[FeatureRow], WireFormat] = {}
+        self._readers: dict[type[FeatureRow], RowReader[Any]] = {}
 
     def online_write_batch(
         self,
@@ -81,6 +88,32 @@ class LiveshelfOnlineStore(RedisOnlineStore):
             for row in rows[start : start + ROWS_PER_CALL]:
                 command.add(self._wire(config, tables[row.view], type(row)), row)
             yield command
+
+    def read_rows(self, config: RepoConfig, reader: RowReader[R], keys: Sequence[str]) -> list[R | None]:
+        """Return the rows of these keys, in their order, in one trip to Redis; None where nothing is stored."""
+        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hmget(reader.hash_key(key), reader.fields)
+            answers = pipe.execute()
+        return [reader.decode(key, values) for key, values in zip(keys, answers, strict=True)]
+
+    async def ask(self, config: RepoConfig, commands: Sequence[Command]) -> list[Any]:
+        """Return the answers to these commands, in one trip to Redis."""
+        if not commands:
+            return []
+        client = await self._get_client_async(config.online_store)
+        async with client.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            answers: list[Any] = await pipe.execute()
+        return answers
+
+    def reader(self, config: RepoConfig, table: FeatureView, row_type: type[R]) -> RowReader[R]:
+        """Return what reads the rows of a view."""
+        reader = self._readers.get(row_type)
+        if reader is None:
+            reader = self._readers[row_type] = RowReader(config, table, row_type)
+        return reader
 
     def forget_rows(self, config: RepoConfig, entities: Iterable[tuple[str, str]]) -> None:
         """Remove all that is stored of entities, each given by kind and id: one hash holds the rows of all views."""

@@ -132,9 +132,7 @@ class WireFormat:
 
     def __init__(self, config: RepoConfig, table: FeatureView, row_type: type[FeatureRow]) -> None:
         view = _versioned_fv_name(table, config)
-        entity = row_type.entity.encode()
-        text = _LENGTH(ValueType.STRING.value)
-        self._before_id = _LENGTH(1) + text + _LENGTH(len(entity)) + entity + text
+        self._before_id = entity_key_begin(row_type.entity)
         self._after_id = config.project.encode()
         columns = row_type.columns()
         self._values = attrgetter(*(column.name for column in columns))
@@ -162,6 +160,12 @@ class WireFormat:
             bulk(self._before_id + _LENGTH(len(key)) + key + self._after_id),
             b"%b%b%b" % (self._begin, bulk(stamp), b"".join(columns)),
         )
+
+
+def entity_key_begin(entity: str) -> bytes:
+    """Return what Feast's key of an entity begins with, before the length of the id and the id itself."""
+    name, text = entity.encode(), _LENGTH(ValueType.STRING.value)
+    return _LENGTH(1) + text + _LENGTH(len(name)) + name + text
 
 
 def bulk(content: bytes) -> bytes:
