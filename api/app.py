@@ -31,7 +31,7 @@ def create_app(settings: Settings) -> FastAPI:
         UnsafeSettings: no keys would be asked for, though others could reach it.
     """
     require_loopback_for_dev(settings)
-    metrics = Metrics()
+    metrics = Metrics(shared=bool(settings.api_process))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

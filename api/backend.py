@@ -29,6 +29,8 @@ _OPEN_AGAIN_AFTER_S = 1.0
 _LOOK_EVERY_S = 0.1
 _PING_S = 1.0
 _SHOPPER_S = 1.0
+_REPORT_EVERY_S = 2.0
+_OPENING = "is being opened"
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +56,9 @@ class Backend:
         self.watcher = ModelWatcher(self.table, self.models, metrics.model_swap_seconds.observe)
         self._features: FeastFeatures | None = None
         self._refresher: TableRefresher | None = None
-        self._opening = "is being opened"
+        self._opening = _OPENING
+        self.listens = not settings.api_process
+        """Whether shoppers' requests can reach this process."""
         self._work: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -64,6 +68,7 @@ class Backend:
             self.watcher.run(),
             self.letterbox.run(),
             self._settle(),
+            *([self._report()] if self.settings.api_process else []),
         ]
         self._work = [asyncio.create_task(each) for each in work]
 
@@ -93,9 +98,32 @@ class Backend:
         except Exception as error:
             raise ShopperUnavailable(f"feature store: {type(error).__name__}") from error
 
+    @property
+    def warm(self) -> bool:
+        """Whether all items and the current model are in service, or it is known that they cannot be read now."""
+        if self._refresher is None:
+            return self._opening != _OPENING
+        return self._refresher.failure is not None or (self._refresher.loaded and self.watcher.looked)
+
+    def note_state(self) -> None:
+        """Bring the metrics of what is in service up to date."""
+        self.metrics.items.set(self.table.items)
+        self.metrics.model_failures.set(self.watcher.failures)
+        self.metrics.model_refused.set(self.watcher.refusal is not None)
+        self.metrics.note_model(self.watcher.serving)
+
+    async def _report(self) -> None:
+        """Keep the state told where whichever process Prometheus gets to finds it."""
+        while True:
+            self.note_state()
+            await self.problems()
+            await asyncio.sleep(_REPORT_EVERY_S)
+
     async def problems(self) -> list[str]:
         """Return why the service is not ready; nothing when it is."""
         found = [] if self._features is not None else [f"feature store: {self._opening}"]
+        if not self.listens:
+            found.append("port: this process does not listen on it yet")
         if self._refresher is None or not self._refresher.loaded:
             found.append("item table: is being loaded")
         if self._refresher is not None and self._refresher.failure:

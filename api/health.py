@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -9,6 +11,8 @@ from fastapi.responses import Response
 from api.answers import Alive, NotReady, Ready
 from api.backend import Backend
 from api.errors import JSON, error_content
+from api.shared_metrics import exposition_of_all
+from recommender.installation import Installation
 
 router = APIRouter(tags=["operation"])
 
@@ -32,13 +36,12 @@ async def ready(request: Request) -> Response:
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    """Return the metrics for Prometheus."""
+    """Return the metrics for Prometheus: of all processes, or on a private port of this one alone."""
     backend: Backend = request.app.state.backend
-    found = backend.metrics
-    found.items.set(backend.table.items)
-    found.model_failures.set(backend.watcher.failures)
-    found.model_refused.set(backend.watcher.refusal is not None)
-    found.model.clear()
-    if backend.table.vectors is not None:
-        found.model.labels(backend.table.vectors.model.version).set(1)
-    return Response(found.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    settings = backend.settings
+    backend.note_state()
+    if settings.api_process and request.scope["server"][1] != settings.api_private_port:
+        found = await asyncio.to_thread(exposition_of_all, Installation(settings.data_dir).metrics_dir)
+    else:
+        found = backend.metrics.exposition()
+    return Response(found, media_type="text/plain; version=0.0.4; charset=utf-8")

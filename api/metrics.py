@@ -12,9 +12,13 @@ _DELAY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.
 
 
 class Metrics:
-    """The metrics of one process."""
+    """The metrics of one process.
 
-    def __init__(self) -> None:
+    Args:
+        shared: whether they are told together with those of other processes.
+    """
+
+    def __init__(self, shared: bool = False) -> None:
         self.registry = registry = CollectorRegistry()
         self.request_seconds = Histogram(
             "liveshelf_api_request_seconds",
@@ -35,13 +39,26 @@ class Metrics:
         self.letters_lost = Counter(
             "liveshelf_api_dead_letters_lost", "Refused events that were not kept [count]", registry=registry
         )
-        self.items = Gauge("liveshelf_api_items", "Items in the item table [count]", registry=registry)
-        self.ready = Gauge("liveshelf_api_ready", "1 once all parts answer, as at the last look", registry=registry)
+        self.items = Gauge(
+            "liveshelf_api_items", "Items in the item table [count]", registry=registry, multiprocess_mode="min"
+        )
+        self.ready = Gauge(
+            "liveshelf_api_ready",
+            "1 once all parts answer, as at the last look",
+            registry=registry,
+            multiprocess_mode="min",
+        )
         self.model_failures = Gauge(
-            "liveshelf_api_model_failures", "Models not taken into service [count]", registry=registry
+            "liveshelf_api_model_failures",
+            "Models not taken into service [count]",
+            registry=registry,
+            multiprocess_mode="sum",
         )
         self.model_refused = Gauge(
-            "liveshelf_api_model_refused", "1 while the current model cannot be taken into service", registry=registry
+            "liveshelf_api_model_refused",
+            "1 while the current model cannot be taken into service",
+            registry=registry,
+            multiprocess_mode="max",
         )
         self.model_swap_seconds = Histogram(
             "liveshelf_api_model_swap_seconds",
@@ -49,7 +66,15 @@ class Metrics:
             buckets=_DELAY_BUCKETS_S,
             registry=registry,
         )
-        self.model = Gauge("liveshelf_api_model_info", "1 for the model in service", ["version"], registry=registry)
+        self.model = Gauge(
+            "liveshelf_api_model_info",
+            "1 for the model in service",
+            ["version"],
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        self._shared = shared
+        self._model: str | None = None
         self.change_delay_seconds = Histogram(
             "liveshelf_api_change_delay_seconds",
             "From a notice of a catalogue change to the changed item table [s]",
@@ -57,6 +82,17 @@ class Metrics:
             registry=registry,
         )
         ProcessCollector(registry=registry)
+
+    def note_model(self, version: str | None) -> None:
+        """Tell which model is in service."""
+        if version != self._model and self._model is not None:
+            if self._shared:
+                self.model.labels(self._model).set(0)  # others may still have it in service
+            else:
+                self.model.remove(self._model)
+        if version is not None:
+            self.model.labels(version).set(1)
+        self._model = version
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

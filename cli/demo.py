@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 
-from cli.processes import API, api_url, environment, python
+from cli.processes import api_names, api_url, environment, python
 from cli.supervision import ProcessSpec
 from recommender.eventlog import LogUnavailable, open_event_log
 from recommender.installation import Installation
@@ -32,7 +32,7 @@ def demo_processes(settings: Settings, redis_url: str) -> list[ProcessSpec]:
     shop = python("-m", "recommender.simulator", "--seed", str(SEED), "--url", url)
     past_file = installation.data_dir / "demo.json"
     past = Past.read(past_file)
-    specs, after = [], (API,)
+    specs, after = [], api_names(settings)
     if past is None or not past.complete:
         command = [*shop, "past", "--file", str(past_file)]
         drained = _drained(settings.model_copy(update={"redis_url": redis_url}))

@@ -18,7 +18,7 @@ from cli.dataset import open_dataset
 from cli.load_display import LoadDisplay, conclude
 from cli.load_report import DONE, FAILED, INTERRUPTED, LoadReport, limited
 from cli.problem import Problem, read_settings, tell
-from cli.processes import API, LEARNER, service_processes
+from cli.processes import LEARNER, api_names, service_processes
 from cli.supervision import StopRequest, Supervisor
 from cli.up import make_recovery_store
 from recommender.embedded_redis import redis_of
@@ -196,7 +196,8 @@ def _import(settings: Settings, installation: Installation, feed: Feed) -> bool:
 def _run_with_stream(settings: Settings, installation: Installation, redis_url: str, log: EventLog, feed: Feed) -> bool:
     """Feed a stopped installation: run its dataflow for the while, and nothing else of it."""
     make_recovery_store(installation)
-    specs = [spec for spec in service_processes(settings, redis_url, embedded=False) if spec.name not in (API, LEARNER)]
+    others = (*api_names(settings), LEARNER)
+    specs = [spec for spec in service_processes(settings, redis_url, embedded=False) if spec.name not in others]
     stream = Supervisor(specs, installation.logs_dir, lambda name, line: feed.display.say(f"{name}: {line}"))
     fed = StopRequest()
 

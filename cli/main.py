@@ -73,11 +73,24 @@ def up(
     dev: Annotated[
         bool, typer.Option("--dev", help="Ask for no keys; only where nobody else can reach the API.")
     ] = False,
+    api_workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes of the API, all on that port.  [default: 1]")
+    ] = None,
 ) -> None:
     """Start Redis, the dataflow and the API in this terminal; Ctrl-C stops them all."""
     from cli.up import run
 
-    raise typer.Exit(run(data_dir=data_dir, port=port, host=host, redis_url=redis_url, kafka=kafka, demo=demo, dev=dev))
+    code = run(
+        data_dir=data_dir,
+        port=port,
+        host=host,
+        redis_url=redis_url,
+        kafka=kafka,
+        demo=demo,
+        dev=dev,
+        api_workers=api_workers,
+    )
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import signal
+import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +24,7 @@ from recommender.settings import Settings
 REDIS, APPLY, DATAFLOW, API, LEARNER = "redis", "features", "dataflow", "api", "learner"
 _DECLARING = ("recommender.features", "recommender.history", "recommender.store", "feature_repo")
 _JUST_NOW_S = 0.5
+_LOAD_S = 900.0
 _APPLY = "from recommender.settings import Settings; from recommender.store.repository import apply; apply(Settings())"
 
 
@@ -69,16 +72,50 @@ def service_processes(settings: Settings, redis_url: str, *, embedded: bool) -> 
         after = (*after, APPLY)
     flow = python("-m", "dataflows.cluster", "-r", str(installation.recovery_dir))
     flow += ["-s", str(settings.snapshot_seconds), "-w", str(settings.workers)]
-    learner = ProcessSpec(LEARNER, python("-m", "recommender.learning"), env, (*after, API), vital=False)
+    apis = api_processes(settings, env, after)
+    behind = (*after, *(spec.name for spec in apis))
+    learner = ProcessSpec(LEARNER, python("-m", "recommender.learning"), env, behind, vital=False)
     return [
         *specs,
         ProcessSpec(
             DATAFLOW, flow, env, after, ready=partial(_saves_progress, installation), stop_signal=signal.SIGINT
         ),
-        # It is ready once it holds all items, of which a shop can have many.
-        ProcessSpec(API, python("-m", "api"), env, after, ready=ready_check(settings), ready_limit_s=900.0),
+        *apis,
         *([learner] if settings.learn else []),
     ]
+
+
+def api_names(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the API's processes."""
+    if settings.api_workers == 1:
+        return (API,)
+    return tuple(f"{API}-{number}" for number in range(1, settings.api_workers + 1))
+
+
+def api_processes(settings: Settings, env: Mapping[str, str], after: tuple[str, ...]) -> list[ProcessSpec]:
+    """Return the API's processes. Each is ready once it holds all items, of which a shop can have many.
+
+    Several share the port, so each is asked by a port of its own whether it is ready. The first is vital; without one
+    of the others the rest go on.
+    """
+    command = python("-m", "api")
+    if settings.api_workers == 1:
+        return [ProcessSpec(API, command, env, after, ready=ready_check(api_url(settings)), ready_limit_s=_LOAD_S)]
+    specs = []
+    for place, (name, port) in enumerate(zip(api_names(settings), free_ports(settings.api_workers), strict=True)):
+        own = {**env, "LIVESHELF_API_PROCESS": name, "LIVESHELF_API_PRIVATE_PORT": str(port)}
+        ready = ready_check(f"http://127.0.0.1:{port}")
+        specs.append(ProcessSpec(name, command, own, after, ready=ready, ready_limit_s=_LOAD_S, vital=place == 0))
+    return specs
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of loopback that nobody listens on, all different."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def _saves_progress(installation: Installation) -> bool:
@@ -87,13 +124,13 @@ def _saves_progress(installation: Installation) -> bool:
     return time.time() - max(written, default=0.0) < _JUST_NOW_S
 
 
-def ready_check(settings: Settings) -> Callable[[], bool]:
-    """Return a function that asks the API whether it is ready."""
+def ready_check(url: str) -> Callable[[], bool]:
+    """Return a function that asks an API process whether it is ready."""
     client = httpx.Client(timeout=2.0, trust_env=False)
 
     def ready() -> bool:
         try:
-            return client.get(f"{api_url(settings)}/health/ready").status_code == httpx.codes.OK
+            return client.get(f"{url}/health/ready").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 

@@ -34,6 +34,7 @@ def run(
     kafka: str | None,
     demo: bool,
     dev: bool,
+    api_workers: int | None,
 ) -> int:
     """Start everything, keep it running until Ctrl-C, stop it; return the exit code."""
     settings = read_settings(
@@ -43,6 +44,7 @@ def run(
         redis_url=redis_url,
         event_log=_kafka_address(kafka),
         dev=dev or None,
+        api_workers=api_workers,
     )
     _require_safety(settings)
     installation = Installation(settings.data_dir)
@@ -73,6 +75,7 @@ def _supervise(settings: Settings, installation: Installation, stop: StopRequest
         redis_url = url_of(redis_port)
         specs = [redis_process(server, redis_port, redis_url)]
     make_recovery_store(installation)
+    shutil.rmtree(installation.metrics_dir, ignore_errors=True)  # of the API's processes of an earlier run
     specs += service_processes(settings, redis_url, embedded=not settings.redis_url)
     if demo:
         specs += demo_processes(settings, redis_url)

@@ -65,6 +65,8 @@ class ModelWatcher:
         """What the registry points to now, if that is refused."""
         self.failures = 0
         """Models that could not be taken into service [count]."""
+        self.looked = False
+        """Whether the version that was current at the start is in service, or refused."""
 
     @property
     def serving(self) -> str | None:
@@ -78,6 +80,7 @@ class ModelWatcher:
             while True:
                 self._woken.clear()
                 await self.look()
+                self.looked = True
                 self._indexing.look()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
