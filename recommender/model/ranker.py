@@ -71,6 +71,12 @@ class Ranker:
         found: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-log_odds))
         return found
 
+    def contributions(self, candidates: Floats) -> npt.NDArray[np.float64]:
+        """Return what each feature adds to the log odds of each candidate, [n, n_features] (Lundberg's TreeSHAP)."""
+        parts = [fit.predict(candidates, num_threads=1, pred_contrib=True)[:, :-1] for fit in self._fits]
+        found: npt.NDArray[np.float64] = np.mean(parts, axis=0)
+        return found
+
     def gains(self) -> dict[str, float]:
         """Return each feature's share in what the trees have learned."""
         gains = sum(fit.feature_importance("gain") for fit in self._fits)

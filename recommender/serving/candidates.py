@@ -28,6 +28,8 @@ CATEGORY_CANDIDATES = 50
 LINKED_CANDIDATES = 100
 NEW_CANDIDATES = 20
 CATEGORIES = 5
+ASKED_ALL = 20_000
+"""So many items are all asked for their scores, even where there is an index [count]."""
 _PRIOR_PAIRS = 2.0
 """Added to an item's number of pairs, so that a single meeting is not taken for certainty."""
 _ALIKE_ITEMS = 10
@@ -38,6 +40,10 @@ _FOLLOWED_ITEMS = 50
 _FOLLOWED_DECAY = 0.6
 
 
+Flags = npt.NDArray[np.bool_]
+"""One for each row of the item table."""
+
+
 class Candidates(NamedTuple):
     """What one source proposes: rows, each once, and their scores; higher is better."""
 
@@ -46,15 +52,21 @@ class Candidates(NamedTuple):
     scores: Scores
 
 
-def by_model(table: ItemTable, vector: Floats, among: Rows | None = None) -> Candidates:
-    """Return the available items that the model scores highest, over all items or, always exactly, ``among`` some."""
+def by_model(table: ItemTable, vector: Floats, inside: Flags | None = None) -> Candidates:
+    """Return the available items that the model scores highest, over all items or those inside; few are all asked."""
     vectors = table.vectors
     if vectors is None:
         return nothing("model")
-    if among is None:
+    if inside is None:
         return _above_the_last("model", *vectors.top(vector, table.available, MODEL_CANDIDATES))
-    size = len(table.ids)
-    return _top("model", vectors.scores(vector, size), table.available & vectors.known(size), among)
+    among = np.flatnonzero(inside & table.available)
+    if len(among) > ASKED_ALL:
+        return _above_the_last("model", *vectors.top(vector, table.available & inside, MODEL_CANDIDATES))
+    scores = vectors.scores_of(vector, among)
+    known = ~np.isnan(scores)
+    among, scores = among[known], scores[known]
+    places = best(scores, MODEL_CANDIDATES)
+    return _above_the_last("model", among[places], scores[places])
 
 
 def by_content(table: ItemTable, row: int) -> Candidates:
@@ -63,7 +75,10 @@ def by_content(table: ItemTable, row: int) -> Candidates:
     size = len(table.ids)
     if vectors is None or not vectors.known(size)[row]:
         return nothing("model")
-    return _top("model", vectors.similarities(row, size), table.available & vectors.known(size), None)
+    rows = np.flatnonzero(table.available & vectors.known(size))
+    chosen = vectors.similarities(row, size)[rows]
+    places = best(chosen, MODEL_CANDIDATES)
+    return _above_the_last("model", rows[places], chosen[places])
 
 
 def by_visits(vectors: ItemVectors, index: Visits, items: Sequence[str], source: str) -> Candidates:
@@ -173,7 +188,7 @@ def by_text(table: ItemTable, query: str) -> Candidates:
     return Candidates("search", rows, scores)
 
 
-def only(candidates: Iterable[Candidates], inside: npt.NDArray[np.bool_]) -> list[Candidates]:
+def only(candidates: Iterable[Candidates], inside: Flags) -> list[Candidates]:
     """Return the candidates that are inside; ``inside`` has a flag for each row of the table."""
     return [Candidates(c.source, c.rows[inside[c.rows]], c.scores[inside[c.rows]]) for c in candidates]
 
@@ -196,13 +211,6 @@ def _placed(
     rows = vectors.numbering.rows(numbers[places])
     here = rows >= 0
     return Candidates(source, rows[here], scores[places][here].astype(np.float64))
-
-
-def _top(source: str, scores: Floats, eligible: npt.NDArray[np.bool_], among: Rows | None) -> Candidates:
-    rows = np.flatnonzero(eligible) if among is None else among[eligible[among]]
-    chosen = scores[rows]
-    places = best(chosen, MODEL_CANDIDATES)
-    return _above_the_last(source, rows[places], chosen[places])
 
 
 def _above_the_last(source: str, rows: Rows, scores: Floats) -> Candidates:

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 import msgspec
 
+SOURCES = frozenset(
+    {
+        "also_bought",
+        "also_viewed",
+        "bought",
+        "category",
+        "followers",
+        "histories",
+        "history_followers",
+        "linear",
+        "linear_recent",
+        "model",
+        "new",
+        "popular",
+        "recent",
+        "search",
+        "trending",
+        "visits",
+    }
+)
+"""Where candidates come from."""
+
 
 class Surface(Enum):
-    """Where in the shop a slate is shown."""
+    """The kinds of places in the shop where a slate is shown; a shop's own surfaces are each of one kind."""
 
     HOME = "home"
     SIMILAR = "similar"
+    BOUGHT_TOGETHER = "bought_together"
     TRENDING = "trending"
     CART = "cart"
     CATEGORY = "category"
     SEARCH = "search"
+    RECENTLY_VIEWED = "recently_viewed"
+    RANK = "rank"
 
 
 class Fallback(Enum):
@@ -23,6 +49,8 @@ class Fallback(Enum):
 
     STORE_UNAVAILABLE = "store_unavailable"
     """The shopper's features could not be read."""
+    DEADLINE = "deadline"
+    """There was no time left to make the slate."""
     UNKNOWN_SHOPPER = "unknown_shopper"
     """Nothing is known of the shopper; items in demand are shown."""
     NO_MODEL = "no_model"
@@ -42,6 +70,12 @@ class SlateRequest(msgspec.Struct, frozen=True):
     device: str = ""
     country: str = ""
     exclude: frozenset[str] = frozenset()
+    filter: str = ""
+    """Only such items, in the filter language."""
+    age: int | None = None
+    """Of the shopper [years]."""
+    items: tuple[str, ...] = ()
+    """What is to be put in order, on surface rank."""
 
 
 class SlateItem(msgspec.Struct, frozen=True):
@@ -52,12 +86,44 @@ class SlateItem(msgspec.Struct, frozen=True):
     source: str
 
 
+class SourceScore(msgspec.Struct, frozen=True):
+    """What one source says of an item."""
+
+    source: str
+    score: float
+    """On the source's own scale."""
+    share: float
+    """Of the highest score that the source gave."""
+    rank: int
+    """0 for the highest."""
+    points: float | None
+    """What it adds to the item's score; null where a learned ranker decides."""
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why an item is where it is."""
+
+    ranker: str
+    """learned, weights, demand or pin."""
+    sources: list[SourceScore]
+    parts: Mapping[str, float]
+    """What each feature adds to the log odds of the learned ranker."""
+    features: Mapping[str, float]
+    """The values that the ranker saw; unknown ones are left out."""
+    rules: list[str]
+    """What the shop's rules did to the item."""
+
+
 class Slate(msgspec.Struct, frozen=True):
     """Available items, each once, the best first."""
 
     items: list[SlateItem]
     model_version: str | None
     fallback: Fallback | None
+    explanations: list[Explanation] | None = None
+    """One for each item, if they were asked for."""
+    left_out: Mapping[str, int] | None = None
+    """Rule to the number of candidates that it left out, if explanations were asked for."""
 
 
 class UnknownItem(LookupError):

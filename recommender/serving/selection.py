@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from recommender.serving.candidates import Candidates
+import numpy as np
+
+from recommender.serving.candidates import Candidates, Flags
 from recommender.serving.item_table import ItemTable
 from recommender.serving.ranking import Ranking
-from recommender.serving.request import SlateItem, SlateRequest, Surface
+from recommender.serving.request import SlateItem, SlateRequest
+from recommender.serving.surfaces import SurfaceSettings
 
-CATEGORY_SHARE = 0.6
-"""Most of a home slate that one category may take, as long as there is something else."""
-NEW_SHARE = 0.05
-"""Share of a home slate, its last places, that is given to new items. Without it nobody would ever meet them."""
 SHORTEST_WITH_NEW = 10
-"""Length from which on a home slate has a place for them."""
+"""Length from which on a slate has a place for new items, where its surface gives them any share."""
 
 
 def choose(
@@ -22,32 +21,64 @@ def choose(
     request: SlateRequest,
     ranking: Ranking,
     candidates: Sequence[Candidates],
-    barred: set[int],
+    surface: SurfaceSettings,
+    barred: Collection[int],
+    flags: Flags | None = None,
 ) -> list[SlateItem]:
-    """Return ``request.n`` available items, as long as there are enough, the best first; none that is barred."""
+    """Return ``request.n`` available items, as long as there are enough, the best first.
+
+    Args:
+        table: the items.
+        request: what is asked for.
+        ranking: the candidates in order.
+        candidates: what the sources propose.
+        surface: where the slate is shown.
+        barred: rows that are not shown.
+        flags: for each row whether it may be shown; None where all may.
+    """
     taken = set(barred)
-    at_home = request.surface is Surface.HOME
-    fresh = _fresh(candidates, ranking, request.n) if at_home else []
+    fresh = _fresh(candidates, ranking, request.n, surface) if surface.new_share else []
     chosen: list[SlateItem] = []
     put_off: list[SlateItem] = []
-    most_alike = max(1, round(request.n * CATEGORY_SHARE)) if at_home else request.n
-    alike: dict[int, int] = {}
+    caps = _caps(table, surface, request.n)
     for entry in _ranked(table, ranking, candidates):
         if len(chosen) == request.n:
             break
         if entry.row in taken:
             continue
         taken.add(entry.row)
-        category = int(table.category[entry.row])
-        if category and alike.get(category, 0) >= most_alike:
+        if any(cap.is_full(entry.row) for cap in caps):
             put_off.append(entry)
             continue
-        alike[category] = alike.get(category, 0) + 1
+        for cap in caps:
+            cap.count(entry.row)
         chosen.append(entry)
     chosen += put_off[: request.n - len(chosen)]
-    if len(chosen) < request.n:
-        chosen += _in_demand(table, request, taken, request.n - len(chosen))
-    return _with_new(table, chosen, fresh, barred)
+    if surface.fill and len(chosen) < request.n:
+        chosen += in_demand(table, request, taken, request.n - len(chosen), flags)
+    return _with_new(table, chosen, fresh, barred, surface)
+
+
+class _Cap:
+    """How many of one category, or of one brand, a slate has, and may have."""
+
+    def __init__(self, codes: np.ndarray[tuple[int], np.dtype[np.int32]], share: float, n: int) -> None:
+        self._codes = codes
+        self._most = max(1, round(n * share))
+        self._counts: dict[int, int] = {}
+
+    def is_full(self, row: int) -> bool:
+        code = int(self._codes[row])
+        return code != 0 and self._counts.get(code, 0) >= self._most
+
+    def count(self, row: int) -> None:
+        code = int(self._codes[row])
+        self._counts[code] = self._counts.get(code, 0) + 1
+
+
+def _caps(table: ItemTable, surface: SurfaceSettings, n: int) -> list[_Cap]:
+    shares = ((table.category, surface.most_per_category), (table.brand, surface.most_per_brand))
+    return [_Cap(codes, share, n) for codes, share in shares if share is not None]
 
 
 def _ranked(table: ItemTable, ranking: Ranking, candidates: Sequence[Candidates]) -> Iterator[SlateItem]:
@@ -57,19 +88,21 @@ def _ranked(table: ItemTable, ranking: Ranking, candidates: Sequence[Candidates]
         yield SlateItem(row, score, candidates[origin].source)
 
 
-def _in_demand(table: ItemTable, request: SlateRequest, taken: set[int], most: int) -> list[SlateItem]:
-    found: list[SlateItem] = []
-    for row in table.trending(request.category, len(table.ids)).tolist():
-        if len(found) == most:
-            break
-        if row not in taken:
-            found.append(SlateItem(row, 0.0, "trending"))
-    return found
+def in_demand(
+    table: ItemTable, request: SlateRequest, taken: Collection[int], most: int, flags: Flags | None
+) -> list[SlateItem]:
+    """Return the available rows of most interest that are not taken, in the request's category."""
+    rows = table.trending(request.category, len(table.ids))
+    if flags is not None:
+        rows = rows[flags[rows]]
+    rows = rows[: most + len(taken)]
+    found = [SlateItem(row, 0.0, "trending") for row in rows.tolist() if row not in taken]
+    return found[:most]
 
 
-def _fresh(candidates: Sequence[Candidates], ranking: Ranking, n: int) -> list[SlateItem]:
+def _fresh(candidates: Sequence[Candidates], ranking: Ranking, n: int, surface: SurfaceSettings) -> list[SlateItem]:
     """Return the new items for the places that they have, the best first."""
-    places = _places(n)
+    places = _places(n, surface)
     some = next((c for c in candidates if c.source == "new" and len(c.rows)), None)
     if not places or some is None:
         return []
@@ -78,18 +111,24 @@ def _fresh(candidates: Sequence[Candidates], ranking: Ranking, n: int) -> list[S
     return [SlateItem(row, score.get(row, 0.0), "new") for _, row in best[: places + n]]
 
 
-def _places(n: int) -> int:
+def _places(n: int, surface: SurfaceSettings) -> int:
     """Return how many places of a slate new items have: one at least, unless it is very short."""
-    return max(int(n * NEW_SHARE), int(n >= SHORTEST_WITH_NEW))
+    return max(int(n * surface.new_share), int(n >= SHORTEST_WITH_NEW))
 
 
 def _with_new(
-    table: ItemTable, chosen: list[SlateItem], fresh: Sequence[SlateItem], barred: set[int]
+    table: ItemTable,
+    chosen: list[SlateItem],
+    fresh: Sequence[SlateItem],
+    barred: Collection[int],
+    surface: SurfaceSettings,
 ) -> list[SlateItem]:
     """Give the last places to new items, as many as they have and as are not in the slate anyway."""
-    places = _places(len(chosen))
+    places = _places(len(chosen), surface)
     inside = {entry.row for entry in chosen}
     here = sum(entry.row in inside for entry in fresh)
-    more = [entry for entry in fresh if entry.row not in inside | barred and table.available[entry.row]]
+    more = [
+        entry for entry in fresh if entry.row not in inside and entry.row not in barred and table.available[entry.row]
+    ]
     wanted = max(0, min(places - here, len(more)))
     return chosen[: len(chosen) - wanted] + more[:wanted] if wanted else chosen

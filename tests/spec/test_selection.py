@@ -12,6 +12,7 @@ from recommender.serving.item_table import ItemTable
 from recommender.serving.ranking import Ranking
 from recommender.serving.request import SlateRequest, Surface
 from recommender.serving.selection import choose
+from recommender.serving.surfaces import default_rules
 from tests.spec.test_slate import activity, catalogue
 
 
@@ -41,7 +42,9 @@ def chosen(
         Candidates("new", fresh, np.arange(len(fresh), 0, -1).astype(np.float64)),
     ]
     ranking = Ranking(rows, scores, np.zeros(len(rows), np.intp))
-    found = choose(table, SlateRequest(surface, n), ranking, candidates, set(table.rows_of(barred)))
+    found = choose(
+        table, SlateRequest(surface, n), ranking, candidates, default_rules(surface).surface, set(table.rows_of(barred))
+    )
     return [(table.ids[entry.row], entry.source) for entry in found]
 
 
