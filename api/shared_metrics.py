@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 _PROCESS = ".process"
+_OWN = "liveshelf_"
 
 
 def share(folder: Path, process: str) -> None:
@@ -25,7 +26,7 @@ def share(folder: Path, process: str) -> None:
     for path in folder.glob(f"gauge_*_{process}.db"):
         path.unlink()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    values.ValueClass = values.MultiProcessValue(lambda: process)
+    values.ValueClass = values.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call]
     own = psutil.Process()
     (folder / f"{process}{_PROCESS}").write_text(f"{own.pid} {own.create_time()}")
 
@@ -50,7 +51,8 @@ class _All(Collector):
             for path in sorted(self._folder.glob("*.db"))
             if not path.name.startswith("gauge_") or path.stem.rpartition("_")[2] in alive
         ]
-        yield from MultiProcessCollector.merge(files, accumulate=True)
+        found = MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+        yield from (metric for metric in found if metric.name.startswith(_OWN))  # Feast has some that tell nothing
         memory = GaugeMetricFamily(
             "process_resident_memory_bytes", "Resident memory size in bytes.", labels=["process"]
         )

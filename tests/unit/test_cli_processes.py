@@ -118,3 +118,15 @@ def test_the_learner_can_be_left_out_and_nothing_is_stopped_when_it_is_given_up(
     assert not learner.vital
     without = service_processes(Settings(data_dir=tmp_path, learn=False), REDIS_URL, embedded=True)
     assert "learner" not in names(without)
+
+
+def test_several_processes_of_the_api_have_ports_of_their_own_and_the_learner_waits_for_all(tmp_path: Path) -> None:
+    specs = service_processes(Settings(data_dir=tmp_path, api_workers=3), REDIS_URL, embedded=True)
+    apis = [spec for spec in specs if spec.name.startswith("api")]
+    assert [(spec.name, spec.env["LIVESHELF_API_PROCESS"], spec.vital) for spec in apis] == [
+        ("api-1", "api-1", True),
+        ("api-2", "api-2", False),
+        ("api-3", "api-3", False),
+    ]
+    assert len({spec.env["LIVESHELF_API_PRIVATE_PORT"] for spec in apis}) == 3
+    assert {spec.name: spec.after for spec in specs}["learner"] == ("redis", "features", "api-1", "api-2", "api-3")
