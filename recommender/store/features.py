@@ -99,8 +99,7 @@ class FeastFeatures:
         from recommender.store.look_up import LookUp, places
 
         rows = places(self._reader, user_id, session_id)
-        asked: list[Command] = [(b"HMGET", reader.hash_key(key), *reader.fields) for reader, key in rows]
-        return LookUp(rows, await self._online.ask(self._store.config, [*asked, *commands]))
+        return LookUp(rows, await self._online.ask(self._store.config, rows, commands))
 
     def _reader(self, row_type: type[R]) -> RowReader[R]:
         reader: RowReader[R] = self._online.reader(self._store.config, self._views[row_type.view], row_type)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
+import redis
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _redis_key
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig, RedisType
@@ -18,12 +19,15 @@ from recommender.installation import InstallationStopped
 from recommender.settings import Settings
 from recommender.store.codec import RowCodec
 from recommender.store.connection import STOPPED, installation_connection
+from recommender.store.line import Line, pack
 from recommender.store.newer import ROWS_PER_CALL, WRITE_IF_NEWER, Call, Row, batches, script_calls
 from recommender.store.send import WireCommand, send
 from recommender.store.unwire import RowReader
 from recommender.store.wire import WireFormat
 
 R = TypeVar("R", bound=FeatureRow)
+
+_PATIENCE_S = 10.0
 
 Command = tuple[bytes | str, ...]
 """Of Redis: its name and arguments."""
@@ -48,6 +52,7 @@ class LiveshelfOnlineStore(RedisOnlineStore):
         super().__init__()
         self._wires: dict[type[FeatureRow], WireFormat] = {}
         self._readers: dict[type[FeatureRow], RowReader[Any]] = {}
+        self._line: Line | None = None
 
     def online_write_batch(
         self,
@@ -97,16 +102,35 @@ class LiveshelfOnlineStore(RedisOnlineStore):
             answers = pipe.execute()
         return [reader.decode(key, values) for key, values in zip(keys, answers, strict=True)]
 
-    async def ask(self, config: RepoConfig, commands: Sequence[Command]) -> list[Any]:
-        """Return the answers to these commands, in one trip to Redis."""
-        if not commands:
+    async def ask(
+        self, config: RepoConfig, rows: Sequence[tuple[RowReader[Any], str]], commands: Sequence[Command]
+    ) -> list[Any]:
+        """Return the values of these rows and the answers to these commands, in one trip to Redis."""
+        if not rows and not commands:
             return []
         client = await self._get_client_async(config.online_store)
-        async with client.pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            answers: list[Any] = await pipe.execute()
-        return answers
+        if config.online_store.redis_type is RedisType.redis_cluster:
+            async with client.pipeline(transaction=False) as pipe:
+                for reader, key in rows:
+                    pipe.execute_command("HMGET", reader.hash_key(key), *reader.fields)
+                for command in commands:
+                    pipe.execute_command(*command)
+                answers: list[Any] = await pipe.execute()
+            return answers
+        if self._line is None:
+            pool = client.connection_pool
+            self._line = Line(pool.make_connection, pool.connection_kwargs.get("socket_timeout") or _PATIENCE_S)
+        packed = [reader.command(key) for reader, key in rows]
+        packed += [pack(command) for command in commands]
+        replies = await self._line.ask(b"".join(packed), len(packed))
+        for reply in replies:
+            if isinstance(reply, redis.ResponseError):
+                raise reply
+        for place, command in enumerate(commands, len(rows)):
+            understand = client.response_callbacks.get(_name(command))
+            if understand is not None:
+                replies[place] = understand(replies[place])
+        return replies
 
     def reader(self, config: RepoConfig, table: FeatureView, row_type: type[R]) -> RowReader[R]:
         """Return what reads the rows of a view."""
@@ -190,11 +214,13 @@ class LiveshelfOnlineStore(RedisOnlineStore):
         """Return a client of the running event loop; one made in another loop cannot be used in this."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._client_async, self._loop = None, loop
+            self._client_async, self._line, self._loop = None, None, loop
         return await super()._get_client_async(online_store_config)
 
     def close(self) -> None:
-        """Close the connections that synchronous calls have opened."""
+        """Close the connections; those of an event loop that has ended are closed already."""
+        if self._line is not None and self._loop is not None and not self._loop.is_closed():
+            self._line.close()
         client = getattr(self, "_client", None)
         if client is not None:
             client.close()
@@ -210,6 +236,11 @@ def _entity_key(config: RepoConfig, entity: str, entity_id: str) -> bytes:
     value = Value(string_val=entity_id)
     entity_key = EntityKey(join_keys=[entity], entity_values=[value])
     return _redis_key(config.project, entity_key, config.entity_key_serialization_version)
+
+
+def _name(command: Command) -> str:
+    name = command[0]
+    return name.decode().upper() if isinstance(name, bytes) else name.upper()
 
 
 def _is_of_items(table: FeatureView) -> bool:

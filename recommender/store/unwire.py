@@ -19,7 +19,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from recommender.features import ColumnType, FeatureRow
 from recommender.store.codec import VALUE_DECODERS
-from recommender.store.wire import entity_key_begin
+from recommender.store.line import pack
+from recommender.store.wire import bulk, entity_key_begin
 
 R = TypeVar("R", bound=FeatureRow)
 
@@ -118,6 +119,7 @@ class RowReader(Generic[R]):
         """Of the hash of an entity: the feature time, and the columns."""
         self._before_id = entity_key_begin(row_type.entity)
         self._after_id = config.project.encode()
+        self._command = pack(("HMGET", b"", *self.fields)).split(bulk(b""))
         self._decoders = [_DECODERS[column.type] for column in columns]
         self._by_protobuf = [VALUE_DECODERS[column.type] for column in columns]
 
@@ -125,6 +127,11 @@ class RowReader(Generic[R]):
         """Return the key of the hash that holds the row of an entity."""
         text = key.encode()
         return b"%b%b%b%b" % (self._before_id, len(text).to_bytes(4, "little"), text, self._after_id)
+
+    def command(self, key: str) -> bytes:
+        """Return, in Redis' protocol, what asks for the ``fields`` of an entity."""
+        begin, fields = self._command
+        return b"%b%b%b" % (begin, bulk(self.hash_key(key)), fields)
 
     def decode(self, key: str, values: Sequence[bytes | None]) -> R | None:
         """Return a row, given the values of ``fields``.
