@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import RedirectResponse
 
-from api import errors, health, ingest, models, slates
+from api import docs_page, errors, health, ingest, models, slates
 from api.backend import Backend
+from api.cross_origin import CROSS_ORIGIN, allowed_origins
 from api.description import describe
+from api.guard import Guard
+from api.headers import AnswerHeaders
+from api.keyring import Keyring
 from api.metrics import Metrics, RequestTimer
+from api.rate_limits import RateLimits
+from recommender.installation import resolve_redis_url
 from recommender.settings import Settings, require_loopback_for_dev
 
 _TAGS = [
     {"name": "events", "description": "What shoppers do."},
     {"name": "catalogue", "description": "What the shop sells."},
     {"name": "slates", "description": "What a shopper should see now."},
-    {"name": "models", "description": "Which model is in service. Needs the admin key, `LIVESHELF_ADMIN_KEY`."},
+    {"name": "models", "description": "Which model is in service."},
     {"name": "operation", "description": "Whether the service does its work."},
 ]
 
@@ -32,14 +40,20 @@ def create_app(settings: Settings) -> FastAPI:
     """
     require_loopback_for_dev(settings)
     metrics = Metrics(shared=bool(settings.api_process))
+    keyring = Keyring(settings)
+    limits = RateLimits(lambda: resolve_redis_url(settings), metrics.rate_unchecked.inc)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         backend = app.state.backend = Backend(settings, metrics)
         backend.start()
+        following = asyncio.create_task(keyring.follow())
         try:
             yield
         finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            await limits.close()
             await backend.close()
 
     app = FastAPI(
@@ -49,11 +63,19 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_tags=_TAGS,
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
     )
+    app.state.keyring = keyring
     errors.register(app)
+    if origins := allowed_origins(settings.cors_origins):
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **CROSS_ORIGIN)
+    app.add_middleware(AnswerHeaders)
     app.add_middleware(RequestTimer, metrics=metrics)
-    for part in (ingest, slates, models, health):
-        app.include_router(part.router)
+    for part in (ingest, slates, models, health, docs_page):
+        app.router.routes.extend(part.router.routes)  # an included router would look for each route twice
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
+    if not settings.dev:
+        Guard(keyring, limits).protect(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app

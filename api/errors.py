@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
+from api.headers import OF_AN_ANSWER
 from recommender.eventlog import LogUnavailable
 from recommender.events import explain_problem
 from recommender.folder_lock import FolderInUse
@@ -138,4 +139,6 @@ def register(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:
         _log.error("unexpected %s while answering", type(error).__name__)
-        return error_response(500, "internal", "the service failed to answer; the cause is in its log")
+        return error_response(
+            500, "internal", "the service failed to answer; the cause is in its log", headers=OF_AN_ANSWER
+        )

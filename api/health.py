@@ -11,8 +11,10 @@ from fastapi.responses import Response
 from api.answers import Alive, NotReady, Ready
 from api.backend import Backend
 from api.errors import JSON, error_content
+from api.keyring import Keyring
 from api.shared_metrics import exposition_of_all
 from recommender.installation import Installation
+from recommender.settings import Settings
 
 router = APIRouter(tags=["operation"])
 
@@ -29,7 +31,10 @@ async def ready(request: Request) -> Response:
     backend: Backend = request.app.state.backend
     problems = await backend.problems()
     if not problems:
-        return Response(orjson.dumps({"status": "ready", "warnings": backend.warnings()}), media_type=JSON)
+        return Response(
+            orjson.dumps({"status": "ready", "warnings": [*backend.warnings(), *_key_warnings(request)]}),
+            media_type=JSON,
+        )
     body = {"status": "not ready", "error": error_content("not_ready", problems[0], problems)}
     return Response(orjson.dumps(body), 503, media_type=JSON)
 
@@ -45,3 +50,9 @@ async def metrics(request: Request) -> Response:
     else:
         found = backend.metrics.exposition()
     return Response(found, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _key_warnings(request: Request) -> list[str]:
+    keyring: Keyring = request.app.state.keyring
+    settings: Settings = request.app.state.backend.settings
+    return [] if settings.dev else keyring.warnings()

@@ -36,6 +36,11 @@ class Metrics:
             ["surface", "fallback"],
             registry=registry,
         )
+        self.rate_unchecked = Counter(
+            "liveshelf_api_rate_unchecked",
+            "Requests that passed without a look at their key's limit, as Redis did not answer [count]",
+            registry=registry,
+        )
         self.letters_lost = Counter(
             "liveshelf_api_dead_letters_lost", "Refused events that were not kept [count]", registry=registry
         )

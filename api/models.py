@@ -1,52 +1,23 @@
-"""Addresses that tell of models and change which one is in service; for holders of the admin key."""
+"""Addresses that tell of models and change which one is in service."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.answers import ActivationAnswer, ModelAnswer, ModelsAnswer
 from api.backend import Backend
-from api.errors import JSON, ErrorAnswer, RequestProblem
+from api.errors import JSON, ErrorAnswer
 from recommender.model.registry import Activated
 
 T = TypeVar("T")
 
-_bearer = HTTPBearer(auto_error=False, scheme_name="admin", description="The value of `LIVESHELF_ADMIN_KEY`.")
-
-
-async def require_admin(
-    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> None:
-    """Let nobody pass but who shows the admin key.
-
-    Raises:
-        RequestProblem: the key is missing or wrong, or none is set.
-    """
-    backend: Backend = request.app.state.backend
-    key = backend.settings.admin_key
-    if key is None or not key.get_secret_value():
-        message = "authorization: no admin key is set; start the API with LIVESHELF_ADMIN_KEY to manage models"
-        raise RequestProblem(403, "no_admin_key", message)
-    shown = given.credentials.encode("latin-1") if given is not None else b""  # the bytes as they came
-    if not hmac.compare_digest(shown, key.get_secret_value().encode()):
-        got = "another key" if shown else "none"
-        message = f"authorization: must be `Bearer` and the admin key; got {got}"
-        raise RequestProblem(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
-
-
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    401: {"model": ErrorAnswer, "description": "Without the admin key, or with another one"},
-    403: {"model": ErrorAnswer, "description": "The API was started without an admin key"},
-}
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "No such version"},
     422: {"model": ErrorAnswer, "description": "A parameter breaks its rule"},
@@ -58,7 +29,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 _Version = Annotated[str, Path(max_length=100, description="as `20261122T081500-0a1b`, or `current`")]
 _Reason = Annotated[str, Query(max_length=200, description="kept in the history of activations")]
 
-router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[Depends(require_admin)], responses=_RESPONSES)
+router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 @router.get("", response_model=ModelsAnswer)

@@ -28,6 +28,8 @@ def demo_processes(settings: Settings, redis_url: str) -> list[ProcessSpec]:
     """Return what comes behind the API: the shop's past and a model, unless they are there, and its shoppers."""
     installation = Installation(settings.data_dir)
     env = environment(settings, redis_url)
+    key = settings.run_key.get_secret_value() if settings.run_key else ""
+    shown = {**env, "LIVESHELF_API_KEY": key}
     url = api_url(settings)
     shop = python("-m", "recommender.simulator", "--seed", str(SEED), "--url", url)
     past_file = installation.data_dir / "demo.json"
@@ -36,18 +38,18 @@ def demo_processes(settings: Settings, redis_url: str) -> list[ProcessSpec]:
     if past is None or not past.complete:
         command = [*shop, "past", "--file", str(past_file)]
         drained = _drained(settings.model_copy(update={"redis_url": redis_url}))
-        specs.append(ProcessSpec(PAST, command, env, after, ready=drained, ready_limit_s=_LIMIT_S, once=True))
+        specs.append(ProcessSpec(PAST, command, shown, after, ready=drained, ready_limit_s=_LIMIT_S, once=True))
         after = (PAST,)
     train = python("-m", "cli.main", "train", "--data-dir", str(settings.data_dir), "--keep", str(_KEPT))
     if ModelRegistry(installation.models_dir).current_version() is None:
-        serves = _serves_a_model(url)
+        serves = _serves_a_model(url, key)
         specs.append(
             ProcessSpec(TRAIN, train, env, after, ready=serves, ready_limit_s=_LIMIT_S, once=True, vital=False)
         )
         after = (TRAIN,)
     return [
         *specs,
-        ProcessSpec(SHOP, [*shop, "live"], env, after, vital=False),
+        ProcessSpec(SHOP, [*shop, "live"], shown, after, vital=False),
         ProcessSpec(RETRAIN, train, env, (SHOP,), ready_limit_s=_LIMIT_S, once=True, every_s=_RETRAIN_EVERY_S),
     ]
 
@@ -62,14 +64,16 @@ def demo_story(settings: Settings) -> str:
         '{"kind": "view", "event_id": "mine-1", "event_time": "\'$(date -u +%FT%TZ)\'", '
         f'"user_id": "{user_id}", "item_id": "headphone-001"}}'
     )
+    show = "" if settings.dev else ' -H "x-api-key: $KEY"'
+    key = f"\n  KEY=$(liveshelf keys create --scope read --scope write --data-dir {settings.data_dir})" if show else ""
     return f"""\
-The shop sells boots, lamps, headphones and more; its shoppers come in all the time. Try, in another terminal:
-  curl '{url}/v1/users/{user_id}/recommendations?n=5'
-  curl -X POST {url}/v1/events -H 'content-type: application/json' -d '{click}'
-  curl '{url}/v1/users/{user_id}/recommendations?n=5'      # changed by that view
-  curl '{url}/v1/items/running-001/similar?n=5'
-  curl -X PUT {url}/v1/items/running-001/stock -H 'content-type: application/json' -d '{{"stock": 0}}'    # sold out
-  curl '{url}/v1/trending?n=5'"""
+The shop sells boots, lamps, headphones and more; its shoppers come in all the time. Try, in another terminal:{key}
+  curl{show} '{url}/v1/users/{user_id}/recommendations?n=5'
+  curl{show} -X POST {url}/v1/events -H 'content-type: application/json' -d '{click}'
+  curl{show} '{url}/v1/users/{user_id}/recommendations?n=5'      # changed by that view
+  curl{show} '{url}/v1/items/running-001/similar?n=5'
+  curl{show} -X PUT {url}/v1/items/running-001/stock -H 'content-type: application/json' -d '{{"stock": 0}}'  # sold out
+  curl{show} '{url}/v1/trending?n=5'"""
 
 
 def _drained(settings: Settings) -> Callable[[], bool]:
@@ -84,8 +88,8 @@ def _drained(settings: Settings) -> Callable[[], bool]:
     return drained
 
 
-def _serves_a_model(url: str) -> Callable[[], bool]:
-    client = httpx.Client(timeout=5.0, trust_env=False)
+def _serves_a_model(url: str, key: str) -> Callable[[], bool]:
+    client = httpx.Client(timeout=5.0, trust_env=False, headers={"authorization": f"Bearer {key}"})
 
     def serves() -> bool:
         try:

@@ -41,18 +41,26 @@ class EventSender:
     Args:
         url: address of the API, such as ``http://127.0.0.1:8000``.
         say: takes one line when the API cannot be reached or is busy, and again every ten seconds of that.
+        api_key: the key to show, if any.
         give_up_after_s: for how long an unreachable or busy API is tried again.
 
     Raises:
         Problem: the address is none; wrong use.
     """
 
-    def __init__(self, url: str, say: Callable[[str], None], give_up_after_s: float = _GIVE_UP_AFTER_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        say: Callable[[str], None],
+        api_key: str | None = None,
+        give_up_after_s: float = _GIVE_UP_AFTER_S,
+    ) -> None:
         self._url = f"{_checked(url).rstrip('/')}/v1/events"
         self._say = say
         self._said_at = -_SAY_EVERY_S
         self._give_up_after_s = give_up_after_s
-        self._client = httpx.Client(timeout=_TIMEOUT_S, headers={"content-type": "application/json"})
+        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
+        self._client = httpx.Client(timeout=_TIMEOUT_S, headers=headers)
         self._again = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_may_pass),
             wait=tenacity.wait_exponential(multiplier=0.1, max=_LONGEST_WAIT_S) + tenacity.wait_random(0, 0.1),

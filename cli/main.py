@@ -34,11 +34,23 @@ models = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(models, name="models")
+keys = typer.Typer(
+    help="Make, list and revoke the keys to the API.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(keys, name="keys")
 app.add_typer(bench, name="bench")
 
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of the installation.", envvar="LIVESHELF_DATA_DIR", show_envvar=False),
+]
+ShownKey = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key", help="Key to that API; none is needed on the computer that it runs on.", envvar="LIVESHELF_API_KEY"
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
@@ -98,6 +110,7 @@ def replay(
     dataset: Annotated[str, typer.Argument(help="Format of the file: taobao, online_retail, movielens, ..., generic.")],
     file: Annotated[Path, typer.Argument(help="File or folder; .gz is read as it is.")],
     url: Annotated[str, typer.Option(help="Address of the API.")] = "http://127.0.0.1:8000",
+    api_key: ShownKey = None,
     speed: Annotated[str, typer.Option(help="max, or how many times faster than it happened.")] = "max",
     limit: Annotated[int | None, typer.Option(help="Stop after so many rows.")] = None,
     as_json: AsJson = False,
@@ -105,7 +118,9 @@ def replay(
     """Send the events of a public data set, or of your own file, through the API."""
     from cli.replay import run
 
-    raise typer.Exit(run(dataset=dataset, file=file, url=url, speed=speed, limit=limit, as_json=as_json))
+    raise typer.Exit(
+        run(dataset=dataset, file=file, url=url, api_key=api_key, speed=speed, limit=limit, as_json=as_json)
+    )
 
 
 @app.command("import")
@@ -326,6 +341,36 @@ def models_prune(
     from cli.models import run_prune
 
     raise typer.Exit(run_prune(keep=keep, data_dir=data_dir, as_json=as_json))
+
+
+@keys.command("create")
+def keys_create(
+    scope: Annotated[list[str], typer.Option(help="read (slates), write (events, items) or admin; several may be.")],
+    rate: Annotated[str | None, typer.Option(help="Requests it may make, such as 600/minute.")] = None,
+    note: Annotated[str, typer.Option(help="Who has it.")] = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it, this once."""
+    from cli.keys import run_create
+
+    raise typer.Exit(run_create(scopes=scope, rate=rate, note=note, data_dir=data_dir, as_json=as_json))
+
+
+@keys.command("list")
+def keys_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List all keys, the revoked ones too, without their secrets."""
+    from cli.keys import run_list
+
+    raise typer.Exit(run_list(data_dir=data_dir, as_json=as_json))
+
+
+@keys.command("revoke")
+def keys_revoke(key_id: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Let a key open nothing any more; a running API refuses it within a second."""
+    from cli.keys import run_revoke
+
+    raise typer.Exit(run_revoke(key_id=key_id, data_dir=data_dir, as_json=as_json))
 
 
 def main() -> None:

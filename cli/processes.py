@@ -99,6 +99,8 @@ def api_processes(settings: Settings, env: Mapping[str, str], after: tuple[str, 
     of the others the rest go on.
     """
     command = python("-m", "api")
+    if settings.run_key is not None:
+        env = {**env, "LIVESHELF_RUN_KEY": settings.run_key.get_secret_value()}
     if settings.api_workers == 1:
         return [ProcessSpec(API, command, env, after, ready=ready_check(api_url(settings)), ready_limit_s=_LOAD_S)]
     specs = []

@@ -17,7 +17,7 @@ from cli.event_sender import ApiRefused, ApiUnavailable, EventSender
 from cli.load_display import LoadDisplay, conclude
 from cli.load_report import DONE, FAILED, INTERRUPTED, LoadReport, limited
 from cli.problem import WRONG_USE, Problem, read_settings, tell
-from recommender.installation import Installation
+from recommender.installation import Installation, key_for
 from recommender.loaders import LoadedEvent, Loader, LoaderError
 
 MOST_EVENTS = 1_000
@@ -80,15 +80,19 @@ class Batches:
         self._events, self._payloads, self._bytes = [], [], 0
 
 
-def run(dataset: str, file: Path, url: str, speed: str, limit: int | None, as_json: bool) -> int:
+def run(
+    dataset: str, file: Path, url: str, speed: str, limit: int | None, as_json: bool, api_key: str | None = None
+) -> int:
     """Replay a data set; print the summary on standard output, progress and errors on standard error."""
     factor = speed_factor(speed)
     loader = open_dataset(dataset, file)
-    rejects_dir = Installation(read_settings().data_dir).rejects_dir
+    installation = Installation(read_settings().data_dir)
+    rejects_dir = installation.rejects_dir
+    key = api_key or key_for(installation, url)
     code = DONE
     with LoadReport(dataset, file, rejects_dir) as report, sigterm_interrupts():
         try:
-            with LoadDisplay(loader, report) as display, EventSender(url, display.say) as sender:
+            with LoadDisplay(loader, report) as display, EventSender(url, display.say, key) as sender:
                 _replay(loader, limit, Pace(factor) if factor else None, Batches(sender, report), report, display)
         except (LoaderError, ApiUnavailable, ApiRefused) as error:
             code = tell(error) or FAILED

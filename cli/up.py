@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -11,11 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
+from pydantic import SecretStr
 
 from cli.demo import demo_processes, demo_story
 from cli.problem import WRONG_USE, Problem, read_settings
 from cli.processes import api_url, redis_process, service_processes
 from cli.supervision import StopRequest, Supervisor
+from recommender.api_keys import keys_path, read_keys
 from recommender.embedded_redis import EmbeddedRedis, answers, require_own_redis, url_of
 from recommender.eventlog import KAFKA, TOPICS, Partition, UnsupportedEventLog, open_event_log
 from recommender.eventlog.belonging import OtherEventLog, require_same_log
@@ -48,7 +51,8 @@ def run(
     )
     _require_safety(settings)
     installation = Installation(settings.data_dir)
-    settings = settings.model_copy(update={"data_dir": installation.data_dir})
+    run_key = SecretStr(secrets.token_urlsafe(32))
+    settings = settings.model_copy(update={"data_dir": installation.data_dir, "run_key": run_key})
     stop = StopRequest()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop.ask)
@@ -82,13 +86,18 @@ def _supervise(settings: Settings, installation: Installation, stop: StopRequest
     own = psutil.Process()
 
     def note_pids(pids: Mapping[str, int]) -> None:
-        record = RunRecord(own.pid, own.create_time(), redis_url, api_url(settings), dict(pids), settings.event_log)
-        installation.write_run_record(record)
+        key = settings.run_key.get_secret_value() if settings.run_key else None
+        url = api_url(settings)
+        installation.write_run_record(
+            RunRecord(own.pid, own.create_time(), redis_url, url, dict(pids), settings.event_log, key)
+        )
 
     def announce() -> None:
         say("liveshelf", f"everything is up after {time.monotonic() - started:.0f} s")
         if demo:
             print(demo_story(settings), flush=True)
+        if not settings.dev and not any(key.revoked_at is None for key in read_keys(keys_path(settings))):
+            print("No key to the API yet: `liveshelf keys create --scope read --scope write` makes one.", flush=True)
         where = f"data in {installation.data_dir}"
         print(f"Ready: {api_url(settings)} (docs at /docs) - {where}; Ctrl-C stops", flush=True)
 

@@ -6,11 +6,14 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import psutil
 
 from recommender.settings import DEFAULT_REDIS_URL, Settings
+
+_THIS_COMPUTER = {"127.0.0.1", "localhost", "::1"}
 
 
 class InstallationStopped(ConnectionError):
@@ -28,6 +31,8 @@ class RunRecord(msgspec.Struct):
     processes: dict[str, int] = {}
     event_log: str | None = None
     """Where the event log is, unless in that Redis."""
+    api_key: str | None = None
+    """A key to the API with all scopes, for this run alone."""
 
 
 class Installation:
@@ -47,6 +52,8 @@ class Installation:
         self.registry_path = self.data_dir / "registry.db"
         self.learning_path = self.data_dir / "learning.json"
         self.event_log_path = self.data_dir / "event_log.json"
+        self.audit_path = self.data_dir / "audit.jsonl"
+        self.secret_path = self.data_dir / "secret.key"
         self._run_path = self.data_dir / "run.json"
 
     def write_run_record(self, record: RunRecord) -> None:
@@ -74,6 +81,17 @@ class Installation:
         except psutil.NoSuchProcess:
             return None
         return record if abs(started_at - record.started_at) < 1.0 else None
+
+
+def key_for(installation: Installation, url: str) -> str | None:
+    """Return the key of the run, if the installation's own API runs at the address; None for any other."""
+    record = installation.run_record()
+    if record is None or record.api_key is None:
+        return None
+    own = urlsplit(record.api_url)
+    asked = urlsplit(url)
+    same = asked.hostname == own.hostname or {asked.hostname, own.hostname} <= _THIS_COMPUTER
+    return record.api_key if same and asked.port == own.port and asked.scheme == own.scheme else None
 
 
 def resolve_redis_url(settings: Settings) -> str:

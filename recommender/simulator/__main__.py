@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from recommender.settings import Settings
 from recommender.simulator.runs import live, send_past
 from recommender.simulator.shop_api import ShopApi
 
@@ -26,7 +27,9 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    with httpx.Client(base_url=given.url, timeout=30.0, trust_env=False) as client:
+    key = Settings().api_key
+    headers = {"authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    with httpx.Client(base_url=given.url, headers=headers, timeout=30.0, trust_env=False) as client:
         api = ShopApi(client)
         if given.part == "past":
             send_past(api, given.file, given.seed, time.time_ns() // 1_000)
