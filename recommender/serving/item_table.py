@@ -74,7 +74,7 @@ class ItemTable:
         self._brand = np.zeros(1024, np.int32)
         self._content_at = np.zeros(1024, np.int64)
         self._codes: dict[str, int] = {"": 0}
-        self._catalogue_us: list[int] = []
+        self._catalogue_us = np.zeros(1024, np.int64)
         self._activity_us: list[int] = []
         self._of_category: dict[str, dict[int, None]] = {}
         self._of_tag: dict[str, dict[int, None]] = {}
@@ -125,6 +125,11 @@ class ItemTable:
     def codes(self) -> Mapping[str, int]:
         """Code of each category and brand that some row has or had."""
         return self._codes
+
+    @property
+    def catalogue_us(self) -> npt.NDArray[np.int64]:
+        """Feature time of each row's catalogue row [us since 1970 UTC]; 0 without one."""
+        return self._catalogue_us[: len(self.ids)]
 
     def code_of(self, name: str) -> int | None:
         """Return the code of a category or brand that some row has or had."""
@@ -257,12 +262,12 @@ class ItemTable:
             self._listed_ms = np.concatenate([self._listed_ms, np.full(row, np.nan)])
             self._category = np.concatenate([self._category, np.zeros(row, np.int32)])
             self._brand = np.concatenate([self._brand, np.zeros(row, np.int32)])
+            self._catalogue_us = np.concatenate([self._catalogue_us, np.zeros(row, np.int64)])
             self._content_at = np.concatenate([self._content_at, np.zeros(row, np.int64)])
         self.ids.append(item_id)
         self.catalogue.append(None)
         self.also_viewed.append(NO_NEIGHBOURS)
         self.also_bought.append(NO_NEIGHBOURS)
-        self._catalogue_us.append(0)
         self._activity_us.append(0)
         self._note_content(row)
         return row

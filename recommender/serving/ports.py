@@ -28,6 +28,9 @@ class ItemFeatures(Protocol):
     def item_ids(self) -> list[str]:
         """Return all items that have rows."""
 
+    def item_count(self) -> int:
+        """Return how many these are."""
+
 
 class ServableModel(Protocol):
     """A trained model, loaded."""

@@ -127,6 +127,11 @@ class FeastFeatures:
         ids: list[str] = self._online.item_ids(self._store.config)
         return ids
 
+    def item_count(self) -> int:
+        """Return how many items have a row."""
+        count: int = self._online.item_count(self._store.config)
+        return count
+
     def close(self) -> None:
         """Close the connections to Redis."""
         self._writers.shutdown()

@@ -197,6 +197,11 @@ class LiveshelfOnlineStore(RedisOnlineStore):
         members = self._get_client(config.online_store).sscan_iter(item_index(config), count=10_000)
         return sorted({member.decode() for member in members})
 
+    def item_count(self, config: RepoConfig) -> int:
+        """Return how many items have a row."""
+        count: int = self._get_client(config.online_store).scard(item_index(config))
+        return count
+
     def _get_client(self, online_store_config: Any) -> Any:
         """Return the client of this process.
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import redis
 import redis.asyncio
 
-from recommender.changes import ChangePublisher, ChangeReader
+from recommender.changes import ChangeNotice, ChangePublisher, ChangeReader
 from recommender.serving.item_table import ItemTable
-from recommender.serving.refresh import TableRefresher
+from recommender.serving.refresh import TableRefresher, nothing
 from tests.spec.test_slate import NOW_US, activity, catalogue
 from tests.unit.serving_fakes import FakeFeatures
 
@@ -19,10 +21,12 @@ DEADLINE_S = 10.0
 
 
 @asynccontextmanager
-async def following(redis_url: str, features: FakeFeatures) -> AsyncIterator[tuple[ItemTable, TableRefresher]]:
+async def following(
+    redis_url: str, features: FakeFeatures, heed: Callable[[Sequence[ChangeNotice]], None] = nothing
+) -> AsyncIterator[tuple[ItemTable, TableRefresher]]:
     client = redis.asyncio.Redis.from_url(redis_url)
     table = ItemTable()
-    refresher = TableRefresher(table, features, ChangeReader(client))
+    refresher = TableRefresher(table, features, ChangeReader(client), heed=heed)
     task = asyncio.create_task(refresher.run())
     try:
         await until(lambda: refresher.loaded)
@@ -147,6 +151,130 @@ def test_when_the_notices_are_lost_everything_is_read_again(redis_url: str) -> N
             features.write(catalogue("tent", "A", 0, NOW_US + 1))
             redis.Redis.from_url(redis_url).flushall()
             await until(lambda: not is_available(table, "tent"))
+
+    asyncio.run(scenario())
+
+
+class SlowFeatures(FakeFeatures):
+    """Rows are read only while the door is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.door = threading.Event()
+        self.door.set()
+
+    def read(self, row_type, keys):
+        assert self.door.wait(DEADLINE_S)
+        return super().read(row_type, keys)
+
+
+def test_notices_are_heeded_and_the_heart_beats_while_rows_are_waited_for(redis_url: str) -> None:
+    async def scenario() -> None:
+        features, heeded = SlowFeatures(), []
+        features.write(catalogue("tent", "A", 1))
+        async with following(redis_url, features, heeded.extend) as (table, refresher):
+            features.door.clear()
+            features.write(catalogue("tent", "A", 0, NOW_US + 1))
+            for view, key in (("item_catalogue", "tent"), ("session", "s"), ("item_catalogue", "road")):
+                publisher(redis_url).publish(view, [key])
+            await until(lambda: [(each.view, each.keys) for each in heeded][-1:] == [("item_catalogue", ("road",))])
+            assert [each.view for each in heeded] == ["item_catalogue", "session", "item_catalogue"]
+            then = time.monotonic()
+            await until(lambda: refresher.followed_at > then)
+            assert is_available(table, "tent")
+            features.door.set()
+            await until(lambda: not is_available(table, "tent"))
+
+    asyncio.run(scenario())
+
+
+def test_an_item_that_changes_while_it_waits_or_is_read_is_read_once_more(redis_url: str) -> None:
+    async def scenario() -> None:
+        features, heeded = SlowFeatures(), []
+        features.write(*(catalogue(item_id, "A", 1) for item_id in ("road", "tent")))
+        async with following(redis_url, features, heeded.extend) as (table, _):
+            features.door.clear()
+            before = len(features.reads)
+            for number in range(20):
+                features.write(catalogue("tent", "A", number % 2, NOW_US + 1 + number))
+                publisher(redis_url).publish("item_catalogue", ["tent"])
+                await asyncio.sleep(0.005)
+            features.write(catalogue("tent", "A", 0, NOW_US + 100))
+            publisher(redis_url).publish("item_catalogue", ["tent"])
+            await until(lambda: len(heeded) == 21)
+            features.door.set()
+            await until(lambda: not is_available(table, "tent"))
+            await asyncio.sleep(0.1)
+            assert len(features.reads) - before <= 2
+
+    asyncio.run(scenario())
+
+
+def test_what_can_be_sold_is_read_before_what_is_in_demand(redis_url: str) -> None:
+    async def scenario() -> None:
+        features, heeded = SlowFeatures(), []
+        ids = [f"i{number}" for number in range(250)]
+        features.write(*(catalogue(item_id, "A", 1) for item_id in ids))
+        async with following(redis_url, features, heeded.extend):
+            features.door.clear()
+            publisher(redis_url).publish("item_catalogue", ids[:1])  # is waited for at the door
+            before = len(features.reads)
+            publisher(redis_url).publish("item_activity", ids)
+            publisher(redis_url).publish("item_catalogue", ids)
+            await until(lambda: len(heeded) == 3)
+            features.door.set()
+            await until(lambda: sum(len(keys) for _, keys in features.reads[before:]) >= 501)
+            views = [view for view, _ in features.reads[before:]]
+            assert views == sorted(views, reverse=True)
+
+    asyncio.run(scenario())
+
+
+def test_what_can_be_sold_is_read_while_everything_is_being_loaded_again(redis_url: str) -> None:
+    async def scenario() -> None:
+        features = SlowFeatures()
+        features.write(*(catalogue(f"i{number:03}", "A", 1) for number in range(500)))
+        publisher(redis_url).publish("user", ["u"])
+        async with following(redis_url, features) as (table, refresher):
+            features.door.clear()
+            redis.Redis.from_url(redis_url).flushall()
+            await until(lambda: refresher.gaps == 2)
+            features.write(catalogue("i499", "A", 0, NOW_US + 1))
+            publisher(redis_url).publish("item_catalogue", ["i499"])
+            reads = len(features.reads)
+            await until(lambda: bool(refresher._catalogue))
+            features.door.set()
+            await until(lambda: not is_available(table, "i499"))
+            assert ("item_catalogue", ("i499",)) in features.reads[reads:][:3]  # after two views of the first items
+
+    asyncio.run(scenario())
+
+
+def test_what_could_not_be_read_is_read_when_it_can_be(redis_url: str) -> None:
+    async def scenario() -> None:
+        features = FakeFeatures()
+        features.write(catalogue("tent", "A", 1), activity("road", 1.0, [], []))
+        async with following(redis_url, features) as (table, refresher):
+            features.broken = True
+            features.write(catalogue("tent", "A", 0, NOW_US + 1), activity("road", 9.0, ["tent"], [], NOW_US + 1))
+            publisher(redis_url).publish("item_activity", ["road"])
+            publisher(redis_url).publish("item_catalogue", ["tent"])
+            await until(lambda: refresher.failure is not None)
+            features.broken = False
+            await until(lambda: not is_available(table, "tent"))
+            await until(lambda: len(table.also_viewed[table.row_of("road")].rows) == 1)
+
+    asyncio.run(scenario())
+
+
+def test_the_table_tells_as_of_when_each_catalogue_row_is(redis_url: str) -> None:
+    async def scenario() -> None:
+        features = FakeFeatures()
+        features.write(*(catalogue(f"i{number:04}", "A", 1, NOW_US + number) for number in range(1_500)))
+        features.write(activity("seen", 1.0, [], []))
+        async with following(redis_url, features) as (table, _):
+            times = dict(zip(table.ids, table.catalogue_us.tolist(), strict=True))
+            assert times == {f"i{number:04}": NOW_US + number for number in range(1_500)} | {"seen": 0}
 
     asyncio.run(scenario())
 

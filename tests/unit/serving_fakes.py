@@ -57,6 +57,9 @@ class FakeFeatures:
             raise ConnectionError("the store is away")
         return sorted({key for view, key in self.rows if view.startswith("item_")})
 
+    def item_count(self) -> int:
+        return len(self.item_ids())
+
 
 class FakeModels:
     """A model registry in memory."""
