@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.question import SlateQuestion
+from api.access_description import state_access
+from api.question import Question, RankQuestion, SlateQuestion
 from recommender.events import EVENT, ItemUpsert
 
 _REF = "#/components/schemas/{model}"
@@ -65,6 +66,42 @@ QUESTION_BODY = _body(
     session={"session_id": "s-1", "n": 10},
     search={"user_id": "u-42", "session_id": "s-1", "surface": "search", "query": "boots", "device": "mobile"},
 )
+RANK_BODY = _body(
+    {"$ref": _REF.format(model="RankQuestion")},
+    session={"session_id": "s-1", "item_ids": ["i-7", "i-8", "i-9"]},
+)
+EXPLAIN = {
+    "name": "explain",
+    "in": "query",
+    "required": False,
+    "description": "tell why each item is where it is; never from the cache",
+    "schema": {"type": "boolean", "default": False},
+}
+
+
+def question_parameters(in_path: str | None, *but: str) -> list[dict[str, Any]]:
+    """Return the fields of a question as parameters of an address, one of them in its path, without some."""
+    properties = SlateQuestion.model_json_schema(ref_template=_REF)["properties"]
+    found = [_in_path(in_path)] if in_path else []
+    for name, schema in properties.items():
+        if name != in_path and name not in but:
+            found.append({"name": name, "in": "query", "required": False, "schema": _one_type(schema)})
+    return [*found, EXPLAIN]
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    schema = SlateQuestion.model_json_schema()["properties"][name]
+    return {"name": name, "in": "path", "required": True, "schema": _one_type(schema)}
+
+
+def _one_type(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema without null, which an address cannot say."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
+    if len(kinds) != 1:
+        return schema
+    return {**kinds[0], **{key: value for key, value in schema.items() if key not in ("anyOf", "default")}}
+
+
 STOCK_BODY = _body(_STOCK, sold_out={"stock": 0})
 BULK_STOCK_BODY = _body(_one_or_many(_ONE_STOCK), two=[{"item_id": "i-7", "stock": 3}, {"item_id": "i-8", "stock": 0}])
 
@@ -79,9 +116,11 @@ def describe(app: FastAPI) -> dict[str, Any]:
         event = EVENT.json_schema(ref_template=_REF)
         schemas.update(event.pop("$defs"))
         schemas["Event"] = event
-        question = SlateQuestion.model_json_schema(ref_template=_REF)
-        schemas.update(question.pop("$defs"))
-        schemas["SlateQuestion"] = question
+        kinds: tuple[type[Question], ...] = (SlateQuestion, RankQuestion)
+        for kind in kinds:
+            question = kind.model_json_schema(ref_template=_REF)
+            schemas.update(question.pop("$defs", {}))
+            schemas[kind.__name__] = question
         description = ItemUpsert.model_json_schema(ref_template=_REF)
         description.pop("$defs", None)
         description.pop("required", None)
@@ -90,5 +129,6 @@ def describe(app: FastAPI) -> dict[str, Any]:
             "The whole description of an item. event_id, event_time and kind are made by the server where absent."
         )
         schemas["ItemDescription"] = description
+        state_access(found)
         app.openapi_schema = found
     return app.openapi_schema
