@@ -71,6 +71,7 @@ class RateLimits:
         redis_url: gives the address of the Redis that all processes share; asked when a limit is first met.
         unchecked: is called for each request that passed without a look.
         clock: seconds that never go back.
+        patience_s: how long a request waits for Redis [s].
     """
 
     def __init__(
@@ -78,12 +79,14 @@ class RateLimits:
         redis_url: Callable[[], str],
         unchecked: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         self._redis_url = redis_url
         self._pool: redis.asyncio.ConnectionPool | None = None
         self._limiter: SlidingWindowCounterRateLimiter | None = None
         self._unchecked = unchecked
         self._clock = clock
+        self._patience_s = patience_s
         self._accounts: dict[tuple[str, str], _Account] = {}
         self._blind_until = 0.0
 
@@ -118,7 +121,7 @@ class RateLimits:
             return None
         try:
             limiter = self._opened()
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(self._patience_s):
                 for cost in dict.fromkeys((account.portion, 1)):
                     if await limiter.hit(account.item, key_id, cost=cost):
                         account.left, account.lapses_at = cost - 1, now + account.window_s
