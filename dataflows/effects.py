@@ -9,6 +9,7 @@ import msgspec
 from bytewax.operators import KeyedStream
 
 from recommender.deadletters import DeadLetter
+from recommender.erasure.control import EraseControl
 from recommender.events import AnyCatalogueEvent
 from recommender.features import FeatureRow, Interaction
 from recommender.features.item_activity import CategoryEntry
@@ -41,6 +42,7 @@ class Effects(msgspec.Struct):
     entries: list[CategoryEntry] = []
     letters: list[DeadLetter] = []
     forgotten: list[Forgotten] = []
+    erasures: list[EraseControl] = []
 
 
 def only(step_id: str, up: KeyedStream[Effects], *names: str) -> KeyedStream[Effects]:

@@ -50,8 +50,8 @@ def build(settings: Settings, source: Any, open_online: Callable[[], Online], hi
         "effects",
         only("letters", taken, "letters"),
         only("catalogue-rows", catalogue, "rows"),
-        only("session-rows", sessions, "rows", "events", "forgotten"),
-        only("user-rows", users, "rows", "forgotten"),
+        only("session-rows", sessions, "rows", "events", "forgotten", "erasures"),
+        only("user-rows", users, "rows", "forgotten", "erasures"),
         only("activity-rows", activity, "rows"),
         categories,
     )

@@ -10,14 +10,18 @@ import msgspec
 
 from dataflows import metrics
 from dataflows.effects import Effects
+from dataflows.erasing import erase_states
 from dataflows.keyed_state import KeyedState
 from dataflows.log_source import Arrival
 from dataflows.sharding import Retention
 from recommender.deadletters import dead_letter
+from recommender.erasure.control import EraseControl, FalseControl, Subject, is_control, read_control
+from recommender.erasure.secret import Secret
 from recommender.events import InvalidEvent
 from recommender.features import Interaction, intake, pairs
 from recommender.features.interaction import read_interaction
 from recommender.features.pairs import Trail
+from recommender.installation import Installation
 from recommender.settings import Settings
 
 _SEPARATOR = "\n"  # in no id
@@ -40,6 +44,7 @@ class IntakeStage:
 
     def __init__(self, settings: Settings) -> None:
         self.retention = Retention(lambda _: settings.session_days)
+        self._secret = Secret(Installation(settings.data_dir).secret_path)
 
     def process(self, inputs: list[list[Arrival]], states: KeyedState[IntakeState]) -> Effects:
         """Return each valid event once, flat, and a dead letter for each invalid one."""
@@ -47,14 +52,19 @@ class IntakeStage:
         kinds: dict[str, int] = {}
         for arrivals in inputs:
             for partition, entry, number in arrivals:
+                payload = entry.payload
                 try:
                     if entry.problem:
                         raise InvalidEvent(entry.problem)
-                    event = read_interaction(entry.payload, entry.ingested_us, number)
-                except InvalidEvent as error:
+                    if is_control(payload):
+                        payload = b""  # no letter may name whom it names
+                        made.erasures.append(self._erase(entry.payload, states))
+                        continue
+                    event = read_interaction(payload, entry.ingested_us, number)
+                except (InvalidEvent, FalseControl) as error:
                     source = f"{partition.name} {entry.position}"
                     seen_at = entry.ingested_us / 1e6
-                    letter = dead_letter(source, str(error), entry.payload, seen_at, number)
+                    letter = dead_letter(source, str(error), payload, seen_at, number)
                     if entry.problem:  # beside the payload, which therefore is not all that came
                         letter = msgspec.structs.replace(letter, whole=False)
                     made.letters.append(letter)
@@ -67,6 +77,22 @@ class IntakeStage:
         for kind, count in kinds.items():
             metrics.EVENTS.labels(kind).inc(count)
         return made
+
+    def _erase(self, payload: bytes, states: KeyedState[IntakeState]) -> EraseControl:
+        """Forget the users and their sessions, and complete the sessions by those of which the request did not know."""
+        control = read_control(payload, self._secret)
+        users, sessions = control.users, control.sessions
+        found: dict[str, list[str]] = {}
+
+        def is_theirs(key: str) -> bool:
+            user_id, _, session_id = key.partition(_SEPARATOR)
+            if user_id in users:
+                found.setdefault(user_id, []).append(session_id)
+            return user_id in users or (not user_id and session_id in sessions)
+
+        erase_states(control, states, states.find(is_theirs))
+        more = tuple(Subject(user_id, tuple(session_ids)) for user_id, session_ids in found.items())
+        return msgspec.structs.replace(control, subjects=control.subjects + more)
 
     def _counts(self, event: Interaction, states: KeyedState[IntakeState]) -> bool:
         """Tell whether the event is here for the first time; mark it if it is late, else pair it."""

@@ -14,7 +14,7 @@ import sqlite3
 import struct
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -100,6 +100,11 @@ class KeyedState(Generic[S]):
         self._touched: set[str] = set()
         """Keys changed since the last snapshot, but for those of the batch."""
         self._dropped: set[str] = set()
+        self._resumed = version
+        self._erasing: dict[str, int] = {}
+        """Erasure to the version without what it has dropped; -1 until there is one."""
+        self._sweep_to = -1
+        """Version up to which the next snapshot sweeps; -1 for not at all."""
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._database.executescript(_PRAGMAS + _TABLES)
         self._return_to(path, version)
@@ -179,23 +184,60 @@ class KeyedState(Generic[S]):
         self._dropped.update(idle)
         return idle
 
+    def find(self, wanted: Callable[[str], bool]) -> list[str]:
+        """Return the keys that are wanted."""
+        return [key for key in {**self._saved, **dict.fromkeys(self._changed)} if wanted(key)]
+
+    def drop(self, keys: Iterable[str], erasure: str) -> None:
+        """Forget keys at once; ``sweep`` with the same name, once no crash can undo it, removes them from the file.
+
+        Of the states that were handed out none may be used any more.
+        """
+        self.end_batch()
+        gone = [key for key in keys if key in self._saved]
+        for key in gone:
+            state = self._saved.pop(key)
+            self._bytes.dec(len(key) + len(state))
+        self._keys.dec(len(gone))
+        self._touched.difference_update(gone)
+        self._dropped.update(gone)
+        self._erasing[erasure] = -1
+
+    def sweep(self, erasure: str) -> None:
+        """Have the next snapshot write the file anew, without what the erasure has dropped and all that is obsolete.
+
+        The version without it must be one that no resume goes back before. Where this object has not dropped it
+        itself, what it resumed from is such a version.
+        """
+        self._sweep_to = max(self._sweep_to, self._erasing.pop(erasure, self._resumed), self._resumed)
+
     def snapshot(self) -> int:
         """Save what was touched; return the version that holds it."""
         self.end_batch()
-        if not self._touched and not self._dropped:
-            return self._version
+        if self._touched or self._dropped:
+            self._save_touched()
+        self._erasing = {name: self._version if at < 0 else at for name, at in self._erasing.items()}
+        if self._sweep_to >= 0:
+            self._finish_saving()
+            self._start_saving(partial(self._sweep, self._sweep_to))
+            self._sweep_to = -1
+        return self._version
+
+    def _save_touched(self) -> None:
         saved = self._saved
         fresh = {key: saved[key] for key in self._touched}
         block = self._encode(fresh | dict.fromkeys(self._dropped - self._touched, _FORGOTTEN))
         self._version += 1
         self._finish_saving()
-        if self._saver is None:
-            self._save(self._version, block)
-        else:
-            self._saving = self._saver.save(partial(self._save, self._version, block))
+        self._start_saving(partial(self._save, self._version, block))
         self._touched.clear()
         self._dropped.clear()
-        return self._version
+
+    def _start_saving(self, work: Callable[[], None]) -> None:
+        if self._saver is None:
+            work()
+        else:
+            self._saving = self._saver.save(work)
 
     def close(self) -> None:
         """Close the file."""
@@ -216,6 +258,15 @@ class KeyedState(Generic[S]):
         if self._block_bytes > worth_while or version % _MERGED_BLOCKS == 0:
             self._merge(version - _KEPT_VERSIONS)
         run("COMMIT")
+
+    def _sweep(self, settled: int) -> None:
+        """Merge, then leave no page behind that holds what was: neither in the file nor in its log."""
+        run = self._database.execute
+        run("BEGIN")
+        self._merge(settled)
+        run("COMMIT")
+        run("VACUUM")
+        run("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _load(self, version: int) -> dict[str, bytes]:
         """Return the saved states of a version."""

@@ -79,7 +79,7 @@ class _ShardLogic(StatefulBatchLogic, Generic[S]):
         states = self._states if self._states is not None else self._open(values[0][0], 0)  # empty ones are false
         forgotten = self._forget(states, self._stage.retention) if self._stage.retention else []
         effects = self._stage.process([inputs for _, inputs in values], states)
-        effects.forgotten = forgotten
+        effects.forgotten = forgotten + effects.forgotten
         states.end_batch()
         return [effects], StatefulBatchLogic.RETAIN
 

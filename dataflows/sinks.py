@@ -20,6 +20,8 @@ class _HistoryPartition(StatefulSinkPartition):
                 self._writer.add_row(row)
             for event in effects.events:
                 self._writer.add_event(event)
+            for control in effects.erasures:
+                self._writer.erase(control)
 
     def snapshot(self) -> int:
         return self._writer.flush()

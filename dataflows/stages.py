@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from dataflows.effects import Effects, ItemFiled
+from dataflows.erasing import apart, by_session_shard, erase_sessions
 from dataflows.keyed_state import KeyedState
-from dataflows.sharding import Retention, shard_of
+from dataflows.sharding import SHARD_NAMES, Retention, shard_of
+from recommender.erasure.control import EraseControl
 from recommender.events import AnyCatalogueEvent, StockChange
 from recommender.events.fields import IMPLICIT_SESSION_PREFIX
 from recommender.features import (
@@ -46,6 +48,9 @@ class CatalogueStage:
             for change in effects.catalogue:
                 shard = shard_of(change.item_id)
                 (shards.get(shard) or shards.setdefault(shard, Effects())).catalogue.append(change)
+            if effects.erasures:  # they go behind the events, whichever way these went
+                for shard in SHARD_NAMES:
+                    (shards.get(shard) or shards.setdefault(shard, Effects())).erasures += effects.erasures
         return shards.items()
 
     def process(self, inputs: list[Effects], states: KeyedState[CatalogueState]) -> Effects:
@@ -63,6 +68,7 @@ class CatalogueStage:
                 if event.item_id:
                     _meet(event, states, learned)
             made.events += effects.events
+            made.erasures += effects.erasures
         made.rows += [item_catalogue.row(item_id, state) for item_id, state in learned.items()]
         return made
 
@@ -109,20 +115,23 @@ class SessionStage:
         )
 
     @staticmethod
-    def split(batches: _Keyed) -> Iterable[tuple[str, list[Interaction]]]:
+    def split(batches: _Keyed) -> Iterable[tuple[str, list[Interaction | EraseControl]]]:
         """Send each event to its session's shard."""
-        shards: dict[str, list[Interaction]] = {}
+        shards: dict[str, list[Interaction | EraseControl]] = {}
         for _, effects in batches:
             for event in effects.events:
                 shards.setdefault(shard_of(event.session_id), []).append(event)
+            for control in effects.erasures:
+                for shard, own in by_session_shard(control).items():
+                    shards.setdefault(shard, []).append(own)
         return shards.items()
 
-    def process(self, inputs: list[list[Interaction]], states: KeyedState[SessionState]) -> Effects:
+    def process(self, inputs: list[list[Interaction | EraseControl]], states: KeyedState[SessionState]) -> Effects:
         """Return all events, for each one that is not late its session's row, and the item pairs.
 
         The stage before has sorted the events by item, so they are put back into the order of the log.
         """
-        events = [event for some in inputs for event in some]
+        events, controls = apart(inputs)
         events.sort(key=_BY_ARRIVAL)
         made = Effects(events=events)
         rows, pairs = made.rows, made.pairs
@@ -136,6 +145,7 @@ class SessionStage:
             state = states.touch(session_id)
             session.fold(state, event)
             rows.append(session.row(session_id, state))
+        erase_sessions(controls, made, states)
         return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -203,6 +203,12 @@ class RedisDeadLetters:
         for start in range(0, len(seen), _AT_ONCE):
             found += self._read(seen[start : start + _AT_ONCE])
         return found
+
+    def all(self) -> Iterator[DeadLetter]:
+        """Yield all letters, some at a time; those that come or go meanwhile may be among them or not."""
+        seen = self._redis.zrange(_BY_LAST_SEEN, 0, -1, withscores=True)
+        for start in range(0, len(seen), _AT_ONCE):
+            yield from self._read(seen[start : start + _AT_ONCE])
 
     def get(self, letter_id: str) -> DeadLetter | None:
         """Return one letter."""

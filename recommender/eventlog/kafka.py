@@ -139,6 +139,10 @@ class KafkaEventLog:
         """Do nothing: Kafka drops entries by the topics' own ``retention.ms``, whether they were read or not."""
         return 0
 
+    def remove(self, partition: Partition, positions: Sequence[str]) -> bool:
+        """Do nothing and say so: Kafka drops entries by the topics' own ``retention.ms`` alone."""
+        return False
+
     def close(self) -> None:
         """Free the connections."""
         self._sender.close()

@@ -73,7 +73,12 @@ class Sender:
         for sent, record in enumerate(records):
             try:
                 producer.produce(
-                    topic(record.topic), record.payload, record.key, on_delivery=delivery.report, headers=HEADERS
+                    topic(record.topic),
+                    record.payload,
+                    record.key,
+                    -1 if record.partition is None else record.partition,
+                    on_delivery=delivery.report,
+                    headers=HEADERS,
                 )
             except BufferError as error:
                 delivery.settle(sent - len(records))  # never reaches zero: the caller is told here

@@ -34,6 +34,8 @@ class LogRecord(NamedTuple):
     topic: str
     key: str
     payload: bytes
+    partition: int | None = None
+    """Where it has to go, whatever its key."""
 
 
 class LogEntry(NamedTuple):
@@ -158,6 +160,9 @@ class EventLog(Protocol):
 
         A log that drops entries by rules of its own does nothing here and returns 0.
         """
+
+    def remove(self, partition: Partition, positions: Sequence[str]) -> bool:
+        """Remove single entries, which all who read the log have read; return False where the log cannot do that."""
 
     def close(self) -> None:
         """Free the connection."""

@@ -22,6 +22,7 @@ from recommender.eventlog.port import (
 
 _FIELD = b"event"
 _COUNTED_AT_ONCE = 10_000
+_REMOVED_AT_ONCE = 1_000
 _PASSING = (
     redis.ConnectionError,
     redis.TimeoutError,
@@ -59,7 +60,8 @@ def _progress(consumer: str) -> str:
 def _fill(pipeline: Any, records: Sequence[LogRecord], partitions: int) -> None:
     counts: dict[Partition, int] = {}
     for record in records:
-        partition = Partition(record.topic, partition_of(record.key, partitions))
+        number = partition_of(record.key, partitions) if record.partition is None else record.partition
+        partition = Partition(record.topic, number)
         pipeline.xadd(_stream(partition), {_FIELD: record.payload})
         counts[partition] = counts.get(partition, 0) + 1
     for partition, count in counts.items():
@@ -190,6 +192,13 @@ class RedisEventLog:
                 first, sequence = min((oldest_ms, 0), *(_order(position) for position in positions))
                 dropped += self._redis.xtrim(_stream(partition), minid=f"{first}-{sequence}", approximate=False)
         return dropped
+
+    def remove(self, partition: Partition, positions: Sequence[str]) -> bool:
+        """Remove single entries."""
+        with _answering():
+            for start in range(0, len(positions), _REMOVED_AT_ONCE):
+                self._redis.xdel(_stream(partition), *positions[start : start + _REMOVED_AT_ONCE])
+        return True
 
     def close(self) -> None:
         """Free the connection."""

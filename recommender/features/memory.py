@@ -5,7 +5,7 @@ It applies the same folds in the same order as the feature flow, one event after
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from recommender.events import AnyCatalogueEvent, StockChange
@@ -127,6 +127,15 @@ class FeatureMemory:
             item_catalogue.row(item_id, described) if described and described.clock.events else None,
             item_activity.row(item_id, active) if active else None,
         )
+
+    def forget(self, users: Collection[str], sessions: Collection[str]) -> None:
+        """Forget users and sessions."""
+        for key in [key for key in self._judged if key[0] in users or (not key[0] and key[1] in sessions)]:
+            del self._judged[key]
+        for session_id in sessions:
+            self._sessions.pop(session_id, None)
+        for user_id in users:
+            self._users.pop(user_id, None)
 
     def forget_before(self, time_us: int) -> None:
         """Forget the sessions and users whose latest event is older."""

@@ -14,7 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recommender.erasure.control import EraseControl
 from recommender.features import FeatureRow, Interaction
+from recommender.history.erasing import NOBODY, PERSONAL_TABLES, SESSION, USER, Persons, files_with, without
 from recommender.history.schema import EVENTS, SCHEMAS, table_of_events, table_of_rows
 
 _EMPTY = "empty.parquet"
@@ -88,9 +90,20 @@ class HistoryWriter:
         self._merged: dict[str, list[Path]] = {}
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="history")
         self._merging: Future[None] | None = None
+        """What goes on beside the caller's work: merging, or erasing, never both."""
+        self._erasing = NOBODY
+        """Who is to be erased from the parts written before the next flush."""
+        self._sweeping = False
+        """The next flush returns only when they are."""
+        self._erase_until: dict[str, int] = {}
+        """Erasure to the number of the last part that it concerns."""
+        self._upto = 0
+        self._resumed = last_number
         ensure_tables(history_dir)
         self._refuse_foreign_parts(last_number)
         for table in SCHEMAS:
+            for path in (history_dir / table).glob(f".*-{writer}-*.writing"):
+                path.unlink()  # a crash has left it
             for path in self._own(table, _PART):
                 if not self._merged_until(table) < _last_number(path) <= last_number:
                     path.unlink()
@@ -113,8 +126,53 @@ class HistoryWriter:
         """Take a shopper event for the next part."""
         self._events.append(event)
 
+    def erase(self, control: EraseControl) -> None:
+        """Leave out of the next part, and remove from those written, what is of these users and sessions.
+
+        The first step of an erasure works beside the caller. The second repeats it, in case that a crash has come
+        between, and the next flush returns only when all is done.
+        """
+        persons = Persons(control.users, control.sessions)
+        self._erasing = self._erasing.with_(persons)
+        if control.step == "sweep":
+            self._sweeping = True
+            self._upto = max(self._upto, self._erase_until.pop(control.batch_id, self._resumed))
+            return
+        self._upto = self._erase_until[control.batch_id] = self._number
+        self._events = [
+            event
+            for event in self._events
+            if event.user_id not in persons.users and (event.user_id or event.session_id not in persons.sessions)
+        ]
+        for view, rows in self._rows.items():
+            keys = {USER: persons.users, SESSION: persons.sessions}.get(rows[0].entity if rows else "")
+            if keys:
+                self._rows[view] = [row for row in rows if row.key not in keys]
+
     def flush(self) -> int:
         """Write what was taken as new parts; return the number of the last part, to be saved by the caller."""
+        number = self._flush()
+        if self._erasing is not NOBODY:
+            self._start_erasing()
+        return number
+
+    def _start_erasing(self) -> None:
+        if self._merging is not None:
+            self._merging.result()
+        self._merging = self._threads.submit(self._erase_rows, self._erasing, self._upto)
+        if self._sweeping:
+            self._merging.result()
+        self._erasing, self._sweeping, self._upto = NOBODY, False, 0
+
+    def _erase_rows(self, persons: Persons, upto: int) -> None:
+        """Write the part-files anew that hold rows of theirs. All files count, those that were merged already too."""
+        for table in PERSONAL_TABLES:
+            files = [*self._own(table, _PART), *self._own(table, _MERGED)]
+            files = [path for path in files if _first_number(path) <= upto]
+            for path, _ in files_with(table, persons, files):
+                _write(without(path, table, persons), path)
+
+    def _flush(self) -> int:
         tables = {view: table_of_rows(rows) for view, rows in self._rows.items() if rows}
         if self._events:
             tables[EVENTS] = table_of_events(self._events)
@@ -169,6 +227,10 @@ class HistoryWriter:
 
 def _writer(path: Path) -> str:
     return path.stem.removeprefix(_PART).rpartition("-")[0]
+
+
+def _first_number(path: Path) -> int:
+    return int(path.stem.split("-")[-2 if path.name.startswith(_MERGED) else -1])
 
 
 def _last_number(path: Path) -> int:

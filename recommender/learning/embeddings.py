@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from recommender.model.artifact import nameless
+
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
@@ -94,6 +96,15 @@ class GrowingEmbeddings:
             self.names.append(feature)
             self._reserve(number + 1)
         return number
+
+    def erase(self, feature: str) -> None:
+        """Forget a feature: at its number nothing is left of it, neither a name nor an embedding."""
+        number = self._numbers.pop(feature, None)
+        if number is None:
+            return
+        self.names[number] = nameless(number)
+        for array, nothing in zip(self._arrays, (0.0, 1.0, 0.0, 1.0), strict=True):
+            array[number] = nothing
 
     def find(self, feature: str) -> int:
         """Return the number of a feature that has been trained, or -1."""

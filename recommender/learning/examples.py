@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from recommender.events import AnyCatalogueEvent, ItemUpsert
@@ -103,6 +104,13 @@ class ExampleMaker:
             del self._moments[next(iter(self._moments))]
         example = Example(moment.state, event.item_id, TARGET_WEIGHTS[event.kind], moment.known)
         return Observed(example, shopper_number(event), digest(event.session_id), event.time_us)
+
+    def forget(self, users: Collection[str], sessions: Collection[str]) -> None:
+        """Forget users and sessions."""
+        self.memory.forget(users, sessions)
+        for known in (self._seen, self._moments):
+            for key in [key for key in known if key[0] in users or (not key[0] and key[1] in sessions)]:
+                del known[key]
 
     def tell(self, knowledge: ItemKnowledge) -> None:
         """Tell another model from now on, and of all items what they are described by."""

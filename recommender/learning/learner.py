@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from recommender.erasure.control import EraseControl, FalseControl, is_control, read_control
+from recommender.erasure.secret import Secret
 from recommender.eventlog import EventLog, LogEntry, LogUnavailable
 from recommender.events import AnyCatalogueEvent, InvalidEvent
-from recommender.features.interaction import Interaction, read_interaction
+from recommender.features.interaction import Interaction, digest, read_interaction
 from recommender.folder_lock import FolderInUse
 from recommender.installation import Installation
 from recommender.learning import metrics
@@ -24,6 +26,7 @@ from recommender.learning.reader import LogReader
 from recommender.learning.record import LearningRecord, Phase, read_record, write_record
 from recommender.learning.versions import KEPT_ONLINE, Lineage, load_lineage, online_version
 from recommender.model.artifact import DamagedModel, Model
+from recommender.model.forgetting import feature_of
 from recommender.model.registry import ModelRegistry, OtherModelCurrent
 from recommender.settings import Settings
 
@@ -85,6 +88,7 @@ class Learner:
         installation = Installation(settings.data_dir)
         self._settings, self._log, self._rest, self._now = settings, log, rest, now
         self._path = installation.learning_path
+        self._secret = Secret(installation.secret_path)
         self._registry = ModelRegistry(installation.models_dir)
         self.record = read_record(self._path) or LearningRecord()
         self._run: _Run | None = None
@@ -195,6 +199,8 @@ class Learner:
             event = _event(entry)
             if event is not None:
                 maker.take(event, wanted=False)
+            elif is_control(entry.payload) and (control := self._control(entry)) is not None:
+                self._forget(run, control)
             if number % 1_000 == 0:
                 self._rest(self._cpu.rest_s())
         self._run = run
@@ -202,7 +208,25 @@ class Learner:
         _log.info("learning: goes on from %s, parent %s", start.version, parent.version)
         self._set_phase("learning")
 
+    def _forget(self, run: _Run, control: EraseControl) -> None:
+        """Forget users at the place in the log where their erasure stands."""
+        users, sessions = control.users, control.sessions
+        run.maker.forget(users, sessions)
+        features = {feature_of(user_id) for user_id in users}
+        run.learning.forget(features)
+        numbers = {digest(session_id) for session_id in sessions}
+        run.waiting = [
+            observed
+            for observed in run.waiting
+            if features.isdisjoint(observed.example.state) and observed.session not in numbers
+        ]
+
     def _take(self, run: _Run, entry: LogEntry) -> None:
+        if is_control(entry.payload):
+            control = self._control(entry)
+            if control is not None:
+                self._forget(run, control)
+            return
         event = _event(entry)
         if event is None:
             return
@@ -218,6 +242,12 @@ class Learner:
             run.waiting.append(observed)
             if len(run.waiting) >= self._settings.learn_batch_events:
                 self._learn(run)
+
+    def _control(self, entry: LogEntry) -> EraseControl | None:
+        try:
+            return read_control(entry.payload, self._secret)
+        except FalseControl:
+            return None
 
     def _is_due(self, run: _Run) -> bool:
         return bool(run.waiting) and self._now() - run.waiting_since >= self._settings.learn_batch_seconds

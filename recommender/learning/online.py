@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from recommender.learning.examples import Observed
 from recommender.learning.growing import Example, FitParameters, GrowingModel
 from recommender.learning.progressive import Progressive
 from recommender.learning.visits import RecentVisits
-from recommender.model.artifact import Gradients, Model
+from recommender.model.artifact import Gradients, Model, is_nameless
 from recommender.model.description import Description
 from recommender.model.links import Links
 from recommender.training.evaluation import Ranks, ranks_by_vectors
@@ -132,6 +132,13 @@ class OnlineModel:
                 self._visits.add(observed.session, item, observed.time_us)
         return Learned(examples, tested, fitted_from - began, fitted - fitted_from)
 
+    def forget(self, features: Iterable[str]) -> None:
+        """Forget features of shoppers: in what has been learned, and in the models that it began with."""
+        for feature in features:
+            self.growing.shoppers.erase(feature)
+            self._start.forget_shopper(feature)
+            self._parent.model.forget_shopper(feature)
+
     def ranks(self, examples: Sequence[Example]) -> tuple[Ranks, Ranks]:
         """Return the ranks of the examples' items among all, by this model and by its parent."""
         growing = self.growing
@@ -186,9 +193,9 @@ class _Frozen:
     """The parent: its features and items are the first ones of the model that learns."""
 
     def __init__(self, parent: Model, start: Model) -> None:
-        self._model = parent
+        self.model = parent
         names = (
-            (start.shopper_features, parent.shopper_features),
+            (start.shopper_features, _as_in(start.shopper_features, parent.shopper_features)),
             (start.item_features, parent.item_features),
             (start.item_ids, parent.item_ids),
         )
@@ -197,7 +204,7 @@ class _Frozen:
 
     def ranks(self, growing: GrowingModel, states: Any, targets: npt.NDArray[np.int32]) -> Ranks:
         """Rank among the items of the growing model; new ones have the vectors of their content, as serving does it."""
-        model = self._model
+        model = self.model
         shoppers = states[:, : len(model.shopper_features)] @ model.shopper_embeddings
         new = growing.content.matrix(np.arange(len(model.item_ids), len(growing.content)), len(growing.items))
         content = new[:, : len(model.item_features)]
@@ -205,6 +212,13 @@ class _Frozen:
         biases = np.concatenate([model.item_biases, content @ model.item_feature_biases])
         scored = np.concatenate([np.ones(len(model.item_ids), bool), content.getnnz(axis=1) > 0])
         return _ranks(shoppers, vectors, biases, targets, scored)
+
+
+def _as_in(later: Sequence[str], earlier: Sequence[str]) -> list[str]:
+    """Return the features of an earlier version without those that were erased since, or not in the later one yet."""
+    pairs = zip(earlier, later, strict=False)
+    told = [name if name == after or not (is_nameless(name) or is_nameless(after)) else after for name, after in pairs]
+    return [*told, *earlier[len(told) :]]
 
 
 def _ranks(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
@@ -49,6 +50,7 @@ _GRADIENTS = {
 }
 """The same of what only learning on needs."""
 _CONTENT = "content"
+_ERASED = "erased"
 _NAMES_AT_ONCE = 2_048
 """Names in a line of their file: whoever serves while a model is read gets his turn between two lines."""
 
@@ -154,6 +156,14 @@ class Model:
         bias = float(np.dot(np.asarray(weights, np.float32), self.item_feature_biases[rows])) if rows else 0.0
         return vector, bias, bool(rows)
 
+    def forget_shopper(self, feature: str) -> None:
+        """Drop a shopper feature from memory, as ``copy_without`` does from files; the others keep their rows."""
+        row = self._shopper_rows.pop(feature, None)
+        if row is not None:
+            self.shopper_features[row] = nameless(row)
+            if self.shopper_embeddings.flags.writeable:
+                self.shopper_embeddings[row] = 0.0
+
     @cached_property
     def _shopper_rows(self) -> dict[str, int]:
         return {feature: row for row, feature in enumerate(self.shopper_features)}
@@ -181,14 +191,56 @@ def write_model(model: Model, folder: Path) -> None:
     if model.content is not None:
         files[f"{_CONTENT}.npz"] = encode_links(model.content)
     for array, values in arrays.items():
-        buffer = io.BytesIO()
-        np.save(buffer, values, allow_pickle=False)
-        files[f"{array}.npy"] = buffer.getvalue()
+        files[f"{array}.npy"] = _encode_array(values)
     for name, content in files.items():
         write_atomically(folder / name, content)
     model.manifest.embedding_size = int(model.item_vectors.shape[1])
     model.manifest.files = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     write_atomically(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(model.manifest)) + b"\n")
+
+
+def copy_without(folder: Path, into: Path, features: Collection[str]) -> list[str]:
+    """Copy a version's files to a new folder, with these shopper features nameless and of no effect.
+
+    Returns:
+        Those that the version has; for none there is no copy.
+
+    Raises:
+        DamagedModel: the version cannot be read.
+    """
+    manifest = read_manifest(folder)
+    names = _names(folder, manifest)
+    wanted = set(features)
+    rows = [row for row, feature in enumerate(names.shopper_features) if feature in wanted]
+    found = [names.shopper_features[row] for row in rows]
+    if not rows:
+        return found
+    for row in rows:
+        names.shopper_features[row] = nameless(row)
+    files = {NAMES: _encode_names(names)}
+    for array, nothing in (("shopper_embeddings", 0.0), ("shopper_gradients", 1.0)):
+        if f"{array}.npy" in manifest.files:
+            values = _array(folder, manifest, names, array)
+            values[rows] = nothing
+            files[f"{array}.npy"] = _encode_array(values)
+    into.mkdir()
+    for name in manifest.files.keys() - files.keys():
+        os.link(folder / name, into / name)
+    for name, content in files.items():
+        write_atomically(into / name, content)
+    manifest.files |= {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    write_atomically(into / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    return found
+
+
+def nameless(row: int) -> str:
+    """Return what stands in the place of a shopper feature that was erased; the others keep their rows."""
+    return f"{_ERASED}={row}"
+
+
+def is_nameless(feature: str) -> bool:
+    """Tell whether it stands in the place of an erased feature."""
+    return feature.startswith(f"{_ERASED}=")
 
 
 def read_model(folder: Path) -> Model:
@@ -264,6 +316,12 @@ def read_manifest(folder: Path) -> Manifest:
     if manifest.version != folder.name:
         raise DamagedModel(f"{folder.name}/{MANIFEST}: version must be {folder.name}; got {manifest.version!r}")
     return manifest
+
+
+def _encode_array(values: Floats) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _encode_names(names: _Names) -> bytes:
