@@ -11,7 +11,30 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import ErrorBody
-from recommender.serving.request import Fallback, Surface
+from recommender.serving.request import Fallback
+from recommender.serving.surfaces import SurfacesFile
+
+_SLATE: dict[str, Any] = {
+    "slate_id": "5f0c9a7e1d2b4c6f8a9b0c1d2e3f4a5b",
+    "surface": "home",
+    "answered_by": "live",
+    "items": [
+        {
+            "item_id": "i-7",
+            "title": "Trail shoe",
+            "category": "Shoes > Running",
+            "price_cents": 8995,
+            "currency": "EUR",
+            "position": 0,
+            "score": 0.41,
+            "source": "followers",
+        }
+    ],
+    "model_version": "20261122T020000.000000Z-1a2b3c4d",
+    "feature_time": "2026-11-22T08:30:00Z",
+    "fallback": None,
+    "took_ms": 1.9,
+}
 
 
 class Answer(BaseModel):
@@ -56,24 +79,73 @@ class ItemInfo(Answer):
     page_url: str | None = None
 
 
+class SourceScore(Answer):
+    """What one source says of an item."""
+
+    source: str
+    score: float = Field(description="on the source's own scale")
+    share: float = Field(description="of the highest score that the source gave")
+    rank: int = Field(description="0 for the highest")
+    points: float | None = Field(description="what it adds to the item's score; null where a learned ranker decides")
+
+
+class ExplanationOfItem(Answer):
+    """Why an item is where it is."""
+
+    ranker: str = Field(description="learned, weights, demand, pin or given")
+    sources: list[SourceScore]
+    parts: dict[str, float] = Field(description="what each feature adds to the learned ranker's log odds")
+    features: dict[str, float] = Field(description="the values that the ranker saw")
+    rules: list[str] = Field(description="what the shop's rules did to the item")
+
+
 class SlateEntry(ItemInfo):
     """One item of a slate."""
 
     position: int = Field(description="0-based")
     score: float = Field(description="higher is better; comparable within this slate only")
     source: str = Field(description="the candidate source that gave most of the score")
+    explanation: ExplanationOfItem | None = Field(default=None, description="with explain=true")
 
 
 class SlateAnswer(Answer):
     """A slate: available items, each once, the best first."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_SLATE]})
+
     slate_id: str
-    surface: Surface
+    surface: str
+    answered_by: Literal["live", "cached", "stale", "popular"] = Field(
+        description="live: made for this request; cached: what a new one would be; stale: the last one, as no new one "
+        "could be made; popular: items in demand, as there was none"
+    )
     items: list[SlateEntry]
     model_version: str | None = Field(description="null without a model")
     feature_time: datetime | None = Field(description="latest of the shopper's feature rows; null without any")
     fallback: Fallback | None = Field(description="why the slate is less personal than it could be")
     took_ms: float
+    left_out: dict[str, int] | None = Field(
+        default=None, description="with explain=true: rule to the number of candidates that it left out"
+    )
+
+
+class RankAnswer(SlateAnswer):
+    """The caller's items, the best first."""
+
+    left_out_item_ids: list[str] = Field(
+        description="of the caller's items those that are unknown, cannot be sold now, or are left out by a rule"
+    )
+
+
+class SurfacesAnswer(SurfacesFile):
+    """The surfaces, campaigns and age limits in service."""
+
+
+class HiddenAnswer(Answer):
+    """The items that a user has hidden."""
+
+    user_id: str
+    item_ids: list[str]
 
 
 class ItemAnswer(ItemInfo):

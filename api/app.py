@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import RedirectResponse
 
-from api import docs_page, errors, health, ingest, models, slates
+from api import docs_page, errors, health, hidden, ingest, models, slates
 from api.backend import Backend
 from api.cross_origin import CROSS_ORIGIN, allowed_origins
 from api.description import describe
@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CROSS_ORIGIN)
     app.add_middleware(AnswerHeaders)
     app.add_middleware(RequestTimer, metrics=metrics)
-    for part in (ingest, slates, models, health, docs_page):
+    for part in (hidden, ingest, slates, models, health, docs_page):
         app.router.routes.extend(part.router.routes)  # an included router would look for each route twice
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     if not settings.dev:

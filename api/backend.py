@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import gc
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Any
 
 import redis
 import redis.asyncio
 
+from api.answering import Answering
 from api.letterbox import Letterbox
 from api.metrics import Metrics
 from recommender.changes import ChangeReader
@@ -21,22 +23,21 @@ from recommender.installation import Installation, resolve_redis_url
 from recommender.model.registry import ModelRegistry
 from recommender.serving.item_table import ItemTable
 from recommender.serving.model_watch import ModelWatcher
+from recommender.serving.popular import RENEWED_AFTER_S
 from recommender.serving.refresh import TableRefresher
+from recommender.serving.slate_cache import SlateCache
+from recommender.serving.slate_store import SlateStore
+from recommender.serving.surfaces.watch import SurfaceWatcher
 from recommender.settings import Settings
-from recommender.store import FeastFeatures, Shopper
+from recommender.store import FeastFeatures
 
 _OPEN_AGAIN_AFTER_S = 1.0
 _LOOK_EVERY_S = 0.1
 _PING_S = 1.0
-_SHOPPER_S = 1.0
 _REPORT_EVERY_S = 2.0
 _OPENING = "is being opened"
 
 _log = logging.getLogger(__name__)
-
-
-class ShopperUnavailable(ConnectionError):
-    """The shopper's features cannot be read now."""
 
 
 class Backend:
@@ -51,6 +52,13 @@ class Backend:
         self._redis = redis.asyncio.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0)
         self._letters_redis = redis.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0)
         self.letterbox = Letterbox(RedisDeadLetters(self._letters_redis), metrics.letters_lost.inc)
+        installation = Installation(settings.data_dir)
+        self.clock = time.time
+        """[s since 1970 UTC]"""
+        self.surfaces = SurfaceWatcher(settings.surfaces or installation.surfaces_path)
+        self.cache = SlateCache(self.table, lambda reason: metrics.cache_invalidations.labels(reason).inc())
+        self.slates = SlateStore(self._redis, metrics.cache_lost.inc)
+        self.answering = Answering(self.table, self.cache, self.slates, metrics, settings.deadline_ms / 1_000)
         self.models = ModelRegistry(Installation(settings.data_dir).models_dir, serves=True)
         self.models_work = asyncio.Lock()
         self.watcher = ModelWatcher(self.table, self.models, metrics.model_swap_seconds.observe)
@@ -68,6 +76,9 @@ class Backend:
             self.watcher.run(),
             self.letterbox.run(),
             self._settle(),
+            self._renew_popular(),
+            self.surfaces.run(),
+            self.slates.run(),
             *([self._report()] if self.settings.api_process else []),
         ]
         self._work = [asyncio.create_task(each) for each in work]
@@ -84,20 +95,6 @@ class Backend:
         if self._features is not None:
             self._features.close()
 
-    async def shopper(self, user_id: str | None, session_id: str | None, now_us: int) -> Shopper:
-        """Return the shopper's feature rows as of ``now_us``.
-
-        Raises:
-            ShopperUnavailable: the feature store does not answer within a second.
-        """
-        if self._features is None:
-            raise ShopperUnavailable(f"feature store {self._opening}")
-        try:
-            async with asyncio.timeout(_SHOPPER_S):
-                return await self._features.read_shopper(user_id, session_id, now_us)
-        except Exception as error:
-            raise ShopperUnavailable(f"feature store: {type(error).__name__}") from error
-
     @property
     def warm(self) -> bool:
         """Whether all items and the current model are in service, or it is known that they cannot be read now."""
@@ -111,6 +108,7 @@ class Backend:
         self.metrics.model_failures.set(self.watcher.failures)
         self.metrics.model_refused.set(self.watcher.refusal is not None)
         self.metrics.note_model(self.watcher.serving)
+        self.metrics.cache_slates.set(len(self.cache))
 
     async def _report(self) -> None:
         """Keep the state told where whichever process Prometheus gets to finds it."""
@@ -144,7 +142,15 @@ class Backend:
     def warnings(self) -> list[str]:
         """Return what should be looked at though the service is ready."""
         refused = self.watcher.refusal
-        return [f"model {refused.version}: is current and not in service; {refused.reason}"] if refused else []
+        found = [f"model {refused.version}: is current and not in service; {refused.reason}"] if refused else []
+        if self.surfaces.problem:
+            found.append(f"surfaces: the file is not in service as it is; {self.surfaces.problem}")
+        return found
+
+    @property
+    def redis(self) -> redis.asyncio.Redis:
+        """The client of the installation's Redis."""
+        return self._redis
 
     async def _ping_store(self) -> None:
         client: Any = self._redis
@@ -152,12 +158,24 @@ class Backend:
 
     async def _serve_items(self) -> None:
         features = self._features = await self._open_features()
-        with contextlib.suppress(ShopperUnavailable):
-            await self.shopper("-", None, 0)  # the first read builds what all later ones use
-        self._refresher = TableRefresher(
-            self.table, features, ChangeReader(self._redis), self.metrics.change_delay_seconds.observe
+        with contextlib.suppress(Exception):
+            await features.look_up("-", None)  # the first read builds what all later ones use
+        self.answering.features = features
+        refresher = self._refresher = TableRefresher(
+            self.table,
+            features,
+            ChangeReader(self._redis),
+            self.metrics.change_delay_seconds.observe,
+            self.cache.heed,
         )
-        await self._refresher.run()
+        self.answering.notices = refresher
+        await refresher.run()
+
+    async def _renew_popular(self) -> None:
+        """Have ready what is shown when nothing better can be made in time."""
+        while True:
+            self.answering.popular.renew()
+            await asyncio.sleep(RENEWED_AFTER_S / 2)
 
     async def _settle(self) -> None:
         """Spare the garbage collector what is there for good: going through it would stop all requests for a while."""

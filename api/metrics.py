@@ -7,7 +7,10 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recommender.serving.request import Fallback
+
 _REQUEST_BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_AGE_BUCKETS_S = (0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 3600.0)
 _DELAY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
 
 
@@ -32,13 +35,41 @@ class Metrics:
         )
         self.slates = Counter(
             "liveshelf_api_slates",
-            "Slates by surface, and by why they are less personal than they could be [count]",
-            ["surface", "fallback"],
+            "Slates by surface, by what they were answered from, and by why they are less personal [count]",
+            ["surface", "answered_by", "fallback"],
             registry=registry,
         )
+        self.cache_requests = Counter(
+            "liveshelf_api_cache_requests",
+            "Slates by what the cache had of them [count]",
+            ["result"],
+            registry=registry,
+        )
+        self.cache_age_seconds = Histogram(
+            "liveshelf_api_cache_age_seconds",
+            "Age of the slates that the cache gave [s]",
+            buckets=_AGE_BUCKETS_S,
+            registry=registry,
+        )
+        self.cache_invalidations = Counter(
+            "liveshelf_api_cache_invalidations",
+            "Slates of a process that were no longer what a new one would be, by the reason [count]",
+            ["reason"],
+            registry=registry,
+        )
+        self.cache_slates = Gauge(
+            "liveshelf_api_cache_slates",
+            "Slates that processes keep [count]",
+            registry=registry,
+            multiprocess_mode="sum",
+        )
+        self.cache_lost = Counter(
+            "liveshelf_api_cache_lost", "Slates that were not kept in Redis [count]", registry=registry
+        )
+        self._slates_of: dict[tuple[str, str, Fallback | None, str], tuple[Counter, Counter]] = {}
         self.rate_unchecked = Counter(
             "liveshelf_api_rate_unchecked",
-            "Requests that passed without a look at their key's limit, as Redis did not answer [count]",
+            "Requests whose rate was not checked, as Redis did not answer [count]",
             registry=registry,
         )
         self.letters_lost = Counter(
@@ -98,6 +129,17 @@ class Metrics:
         if version is not None:
             self.model.labels(version).set(1)
         self._model = version
+
+    def count_slate(self, surface: str, answered_by: str, fallback: Fallback | None, result: str) -> None:
+        """Count a slate that is given out."""
+        key = (surface, answered_by, fallback, result)
+        counters = self._slates_of.get(key)
+        if counters is None:
+            why = fallback.value if fallback else "none"
+            slates = self.slates.labels(surface, answered_by, why)
+            counters = self._slates_of[key] = (slates, self.cache_requests.labels(result))
+        for counter in counters:
+            counter.inc()
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

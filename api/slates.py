@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import logging
-import time
-import uuid
-from datetime import UTC
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from api.answers import ItemAnswer, SlateAnswer
-from api.backend import Backend, ShopperUnavailable
+from api.answers import ItemAnswer, RankAnswer, SlateAnswer, SurfacesAnswer
+from api.backend import Backend
 from api.body import parse_json, read_json_body
-from api.description import QUESTION_BODY
-from api.errors import JSON, ErrorAnswer, RequestProblem, invalid_request
-from api.question import DEFAULT_N, CategoryKey, N, SlateQuestion
+from api.description import EXPLAIN, QUESTION_BODY, RANK_BODY, question_parameters
+from api.errors import JSON, ErrorAnswer, invalid_request
+from api.question import (
+    Question,
+    RankQuestion,
+    SlateQuestion,
+    question_in_address,
+    rank_request,
+    slate_request,
+    unknown_surface,
+    wants_explanations,
+)
+from api.rendering import item_info
 from recommender.events import utc_from_us
-from recommender.events.fields import ItemId, SessionId, ShortText, UserId
-from recommender.features import ItemCatalogue
-from recommender.serving.item_table import ItemTable
-from recommender.serving.recommender import recommend
-from recommender.serving.request import Slate, SlateRequest, Surface, UnknownItem
-from recommender.store import Shopper
+from recommender.events.fields import ItemId, UserId
+from recommender.serving.request import SlateRequest, UnknownItem
+from recommender.serving.surfaces import Rules
 
 router = APIRouter()
 
@@ -33,79 +36,102 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "Unknown item or category"},
     422: {"model": ErrorAnswer, "description": "A parameter breaks its rule"},
 }
-_NEEDS = {Surface.SIMILAR: "item_id", Surface.CATEGORY: "category", Surface.SEARCH: "query"}
-
-_log = logging.getLogger(__name__)
+_BODY_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorAnswer, "description": "Not JSON, or not UTF-8"},
+    413: {"model": ErrorAnswer, "description": "Too large a body"},
+    415: {"model": ErrorAnswer, "description": "Another content type than application/json"},
+}
+Q = TypeVar("Q", bound=Question)
+_USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
+_ITEM_ID: TypeAdapter[str] = TypeAdapter(ItemId)
 
 
 @router.get(
-    "/v1/users/{user_id:path}/recommendations", response_model=SlateAnswer, responses=_RESPONSES, tags=["slates"]
+    "/v1/users/{user_id:path}/recommendations",
+    response_model=SlateAnswer,
+    responses=_RESPONSES,
+    openapi_extra={"parameters": question_parameters("user_id")},
+    tags=["slates"],
 )
-async def user_slate(
-    request: Request,
-    user_id: Annotated[UserId, Path()],
-    n: Annotated[N, Query()] = DEFAULT_N,
-    surface: Annotated[Surface, Query()] = Surface.HOME,
-    session_id: Annotated[SessionId | None, Query()] = None,
-    item_id: Annotated[ItemId | None, Query()] = None,
-    category: Annotated[CategoryKey | None, Query()] = None,
-    query: Annotated[ShortText | None, Query()] = None,
-) -> Response:
+async def user_slate(request: Request) -> Response:
     """Recommend items to a known user, as of this moment."""
-    started = time.perf_counter()
-    question = SlateRequest(surface, n, user_id, session_id, _anchor(surface, item_id), category or None, query or "")
-    return await _answer(request, question, started)
+    return await _ask(request, user_id=_in_path(_USER_ID, request, "user_id"))
 
 
 @router.post(
     "/v1/recommendations",
     response_model=SlateAnswer,
-    responses={**_RESPONSES, 400: {"model": ErrorAnswer}, 413: {"model": ErrorAnswer}, 415: {"model": ErrorAnswer}},
-    openapi_extra={"requestBody": QUESTION_BODY},
+    responses=_RESPONSES | _BODY_RESPONSES,
+    openapi_extra={"requestBody": QUESTION_BODY, "parameters": [EXPLAIN]},
     tags=["slates"],
 )
 async def slate(request: Request) -> Response:
     """Recommend items to a user, to an anonymous session or to nobody in particular."""
-    started = time.perf_counter()
-    backend: Backend = request.app.state.backend
-    body = await read_json_body(request, backend.settings.max_body_bytes)
-    try:
-        asked = SlateQuestion.model_validate_json(body)
-    except ValidationError as error:
-        parse_json(body)  # says so if it is not JSON at all
-        raise invalid_request(error, "body") from None
-    question = SlateRequest(
-        asked.surface,
-        asked.n,
-        asked.user_id,
-        asked.session_id,
-        _anchor(asked.surface, asked.item_id),
-        asked.category or None,
-        asked.query or "",
-        asked.device or "",
-        asked.country or "",
-        frozenset(asked.exclude_item_ids),
-    )
-    return await _answer(request, question, started)
+    question = await _question(request, SlateQuestion)
+    rules, version = _rules(request, question.surface)
+    asked = slate_request(question, rules)
+    return await _answer(request, question.surface, asked, rules, version, wants_explanations(request))
 
 
-@router.get("/v1/items/{item_id:path}/similar", response_model=SlateAnswer, responses=_RESPONSES, tags=["slates"])
-async def similar(
-    request: Request, item_id: Annotated[ItemId, Path()], n: Annotated[N, Query()] = DEFAULT_N
-) -> Response:
+@router.post(
+    "/v1/rank",
+    response_model=RankAnswer,
+    responses=_RESPONSES | _BODY_RESPONSES,
+    openapi_extra={"requestBody": RANK_BODY, "parameters": [EXPLAIN]},
+    tags=["slates"],
+)
+async def rank(request: Request) -> Response:
+    """Put items of the caller's in the order in which this shopper will like them.
+
+    Those that cannot be sold now, or that a rule leaves out, are named apart.
+    """
+    question = await _question(request, RankQuestion)
+    rules, version = _rules(request, question.surface)
+    asked = rank_request(question, rules)
+    return await _answer(request, question.surface, asked, rules, version, wants_explanations(request))
+
+
+@router.get(
+    "/v1/items/{item_id:path}/similar",
+    response_model=SlateAnswer,
+    responses=_RESPONSES,
+    openapi_extra={"parameters": question_parameters("item_id", "surface", "query")},
+    tags=["slates"],
+)
+async def similar(request: Request) -> Response:
     """Give items that are like an item, or that shoppers look at together with it."""
-    return await _answer(request, SlateRequest(Surface.SIMILAR, n, item_id=item_id), time.perf_counter())
+    return await _ask(request, item_id=_in_path(_ITEM_ID, request, "item_id"), surface="similar")
 
 
-@router.get("/v1/trending", response_model=SlateAnswer, responses=_RESPONSES, tags=["slates"])
-async def trending(
-    request: Request,
-    category: Annotated[CategoryKey | None, Query()] = None,
-    n: Annotated[N, Query()] = DEFAULT_N,
-) -> Response:
+@router.get(
+    "/v1/items/{item_id:path}/bought-together",
+    response_model=SlateAnswer,
+    responses=_RESPONSES,
+    openapi_extra={"parameters": question_parameters("item_id", "surface", "query")},
+    tags=["slates"],
+)
+async def bought_together(request: Request) -> Response:
+    """Give items that shoppers buy together with an item."""
+    return await _ask(request, item_id=_in_path(_ITEM_ID, request, "item_id"), surface="bought_together")
+
+
+@router.get(
+    "/v1/trending",
+    response_model=SlateAnswer,
+    responses=_RESPONSES,
+    openapi_extra={"parameters": question_parameters(None, "surface", "item_id", "query")},
+    tags=["slates"],
+)
+async def trending(request: Request) -> Response:
     """Give the items in demand now, in the whole shop or in a category and below it."""
-    question = SlateRequest(Surface.TRENDING, n, category=category or None)
-    return await _answer(request, question, time.perf_counter())
+    return await _ask(request, surface="trending")
+
+
+@router.get("/v1/surfaces", response_model=SurfacesAnswer, tags=["slates"])
+async def surfaces(request: Request) -> Response:
+    """Tell which surfaces, campaigns and age limits are in service."""
+    book = _backend(request).surfaces.book
+    return Response(orjson.dumps(book.content.model_dump(mode="json")), media_type=JSON)
 
 
 @router.get(
@@ -117,13 +143,13 @@ async def trending(
 )
 async def item(request: Request, item_id: Annotated[ItemId, Path()]) -> Response:
     """Tell what is known of an item."""
-    table = _table(request)
+    table = _backend(request).table
     row = table.row_of(item_id)
     if row is None:
         raise UnknownItem(item_id)
     catalogue = table.catalogue[row]
     answer = {
-        **_item_info(item_id, catalogue),
+        **item_info(item_id, catalogue),
         "available": bool(table.available[row]),
         "also_viewed": [table.ids[near] for near in table.also_viewed[row].rows],
         "also_bought": [table.ids[near] for near in table.also_bought[row].rows],
@@ -136,72 +162,47 @@ async def item(request: Request, item_id: Annotated[ItemId, Path()]) -> Response
     return Response(orjson.dumps(answer), media_type=JSON)
 
 
-def _anchor(surface: Surface, item_id: str | None) -> str | None:
-    return item_id if surface is Surface.SIMILAR else None
+async def _ask(request: Request, **fixed: str) -> Response:
+    question, explain = question_in_address(request, **fixed)
+    rules, version = _rules(request, question.surface)
+    return await _answer(request, question.surface, slate_request(question, rules), rules, version, explain)
 
 
-async def _answer(request: Request, question: SlateRequest, started: float) -> Response:
-    backend: Backend = request.app.state.backend
-    needed = _NEEDS.get(question.surface)
-    if needed and not getattr(question, needed):
-        message = f"{needed}: is required on surface {question.surface.value}"
-        raise RequestProblem(422, "invalid_request", message, [message])
-    shopper = Shopper(None, [])
-    store_available = True
-    now_us = time.time_ns() // 1000
-    if question.user_id is not None or question.session_id is not None:
-        try:
-            shopper = await backend.shopper(question.user_id, question.session_id, now_us)
-        except ShopperUnavailable as error:
-            store_available = False
-            _log.warning("slate without the shopper's features: %s", error)
-    found = recommend(
-        backend.table,
-        question,
-        shopper,
-        now_us=now_us,
-        store_available=store_available,
+async def _answer(
+    request: Request, surface: str, asked: SlateRequest, rules: Rules, version: str, explain: bool
+) -> Response:
+    bypass = "no-cache" in request.headers.get("cache-control", "")
+    content, x_cache = await _backend(request).answering.answer(
+        surface, asked, rules, version, explain=explain, bypass=bypass
     )
-    fallback = found.fallback.value if found.fallback else None
-    backend.metrics.slates.labels(question.surface.value, fallback or "none").inc()
-    answer = {
-        "slate_id": uuid.uuid4().hex,
-        "surface": question.surface.value,
-        "items": _entries(backend.table, found),
-        "model_version": found.model_version,
-        "feature_time": utc_from_us(shopper.feature_time_us).astimezone(UTC) if shopper.feature_time_us else None,
-        "fallback": fallback,
-        "took_ms": round((time.perf_counter() - started) * 1000, 3),
-    }
-    return Response(orjson.dumps(answer), media_type=JSON)
+    return Response(content, headers={"x-cache": x_cache}, media_type=JSON)
 
 
-def _entries(table: ItemTable, found: Slate) -> list[dict[str, object]]:
-    return [
-        {
-            **_item_info(table.ids[entry.row], table.catalogue[entry.row]),
-            "position": position,
-            "score": round(entry.score, 6),
-            "source": entry.source,
-        }
-        for position, entry in enumerate(found.items)
-    ]
+async def _question(request: Request, kind: type[Q]) -> Q:
+    body = await read_json_body(request, _backend(request).settings.max_body_bytes)
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        parse_json(body)  # says so if it is not JSON at all
+        raise invalid_request(error, "body") from None
 
 
-def _item_info(item_id: str, catalogue: ItemCatalogue | None) -> dict[str, object]:
-    info: dict[str, object] = {"item_id": item_id}
-    if catalogue is None:
-        return info
-    for name in ("title", "category", "brand", "image_url", "page_url"):
-        value = getattr(catalogue, name)
-        if value:
-            info[name] = value
-    if catalogue.price_cents >= 0:
-        info["price_cents"] = catalogue.price_cents
-        info["currency"] = catalogue.currency
-    return info
+def _rules(request: Request, surface: str) -> tuple[Rules, str]:
+    backend = _backend(request)
+    book, now_s = backend.surfaces.book, backend.clock()
+    rules = book.rules(surface, now_s)
+    if rules is None:
+        raise unknown_surface(surface, book.content.surfaces)
+    return rules, book.version(now_s)
 
 
-def _table(request: Request) -> ItemTable:
+def _in_path(kind: TypeAdapter[str], request: Request, name: str) -> str:
+    try:
+        return kind.validate_python(request.path_params[name])
+    except ValidationError as error:
+        raise invalid_request(error, f"path.{name}") from None
+
+
+def _backend(request: Request) -> Backend:
     backend: Backend = request.app.state.backend
-    return backend.table
+    return backend

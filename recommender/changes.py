@@ -16,6 +16,10 @@ ERASED = "erased"
 """In the place of a view: the keys are a user and the user's sessions, all copies of whose data must go at once."""
 
 
+HIDDEN = "hidden"
+"""In the place of a view: the keys are users who have hidden items, or no longer do."""
+
+
 class ChangeNotice(NamedTuple):
     """New rows of a feature view are readable."""
 
@@ -32,8 +36,13 @@ class ChangePublisher:
 
     def publish(self, view: str, keys: Iterable[str]) -> None:
         """Tell that these entities have new rows in this view."""
-        body = _SEPARATOR.join(key.encode() for key in keys)
-        self._redis.xadd(_STREAM, {"view": view, "keys": body}, maxlen=_MOST_NOTICES, approximate=True)
+        self._redis.execute_command(*notice_command(view, keys))
+
+
+def notice_command(view: str, keys: Iterable[str]) -> tuple[str | bytes | int, ...]:
+    """Return the Redis command that sends a notice, for those who send it together with others."""
+    body = _SEPARATOR.join(key.encode() for key in keys)
+    return "XADD", _STREAM, "MAXLEN", "~", _MOST_NOTICES, "*", "view", view, "keys", body
 
 
 class ChangeReader:

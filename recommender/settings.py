@@ -86,6 +86,10 @@ class Settings(BaseSettings):
     cors_origins: str = Field(
         default="", description="origins whose pages may ask the API, with commas between; none without it"
     )
+    surfaces: Path | None = Field(
+        default=None, description="file of the shop's surfaces; without it surfaces.yaml in the data folder, if any"
+    )
+    deadline_ms: float = Field(default=40.0, gt=0, description="how long a slate may take to make [ms]")
     workers: int = Field(default=1, ge=1, le=16, description="processes of the dataflow")
     session_days: int = Field(
         default=30, ge=1, description="days without an event after which an anonymous session is forgotten [count]"

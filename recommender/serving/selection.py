@@ -6,12 +6,15 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
+from recommender.serving.best import best
 from recommender.serving.candidates import Candidates, Flags
 from recommender.serving.item_table import ItemTable
 from recommender.serving.ranking import Ranking
 from recommender.serving.request import SlateItem, SlateRequest
 from recommender.serving.surfaces import SurfaceSettings
 
+_FEW = 500
+"""Items in demand that are looked at first: putting all in order takes long where there are many."""
 SHORTEST_WITH_NEW = 10
 """Length from which on a slate has a place for new items, where its surface gives them any share."""
 
@@ -92,12 +95,17 @@ def in_demand(
     table: ItemTable, request: SlateRequest, taken: Collection[int], most: int, flags: Flags | None
 ) -> list[SlateItem]:
     """Return the available rows of most interest that are not taken, in the request's category."""
-    rows = table.trending(request.category, len(table.ids))
+    needed = most + len(taken)
+    rows = table.trending(request.category, _FEW)
     if flags is not None:
         rows = rows[flags[rows]]
-    rows = rows[: most + len(taken)]
-    found = [SlateItem(row, 0.0, "trending") for row in rows.tolist() if row not in taken]
-    return found[:most]
+    if len(rows) < needed:
+        if flags is None:
+            rows = table.trending(request.category, len(table.ids))
+        else:
+            inside = np.flatnonzero(flags & table.available)
+            rows = inside[best(table.trend[inside], needed)]
+    return [SlateItem(row, 0.0, "trending") for row in rows[:needed].tolist() if row not in taken][:most]
 
 
 def _fresh(candidates: Sequence[Candidates], ranking: Ranking, n: int, surface: SurfaceSettings) -> list[SlateItem]:

@@ -217,7 +217,7 @@ def test_the_metrics_tell_of_requests_events_and_slates(shop: Shop) -> None:
     text = shop.client.get("/metrics").text
 
     assert 'liveshelf_api_request_seconds_count{method="GET",route="/v1/items/{item_id}/similar",status="200"}' in text
-    assert 'liveshelf_api_slates_total{fallback="unknown_shopper",surface="home"}' in text
+    assert 'liveshelf_api_slates_total{answered_by="live",fallback="unknown_shopper",surface="home"}' in text
     assert "liveshelf_api_items 8.0" in text
     assert "liveshelf_api_change_delay_seconds_count" in text
 
