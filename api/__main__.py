@@ -10,10 +10,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import sys
 
 from api.server import serve
-from recommender.settings import Settings, UnsafeSettings
+from recommender.settings import Settings, WrongSettings
 
 if __name__ == "__main__":
     try:
         serve(Settings())
-    except UnsafeSettings as error:
+    except WrongSettings as error:
         sys.exit(f"api: {error}")

@@ -1,13 +1,14 @@
-"""The settings of an installation, from environment variables ``LIVESHELF_*``."""
+"""The settings of an installation, from environment variables ``LIVESHELF_*``, and secrets from files too."""
 
 from __future__ import annotations
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
@@ -20,8 +21,23 @@ def default_data_dir() -> Path:
     return root / ".liveshelf"
 
 
+_SECRETS_DIR = "LIVESHELF_SECRETS_DIR"
+
+
+class WrongSettings(ValueError):
+    """The settings cannot be used."""
+
+
+class UnsafeSettings(WrongSettings):
+    """The settings would open the API to strangers."""
+
+
 class Settings(BaseSettings):
-    """All settings. A composition root reads them once; nothing else looks at the environment."""
+    """All settings. A composition root reads them once; nothing else looks at the environment.
+
+    What the environment does not say may be in a file of the folder that ``LIVESHELF_SECRETS_DIR`` names, such as
+    ``liveshelf_admin_key``.
+    """
 
     model_config = SettingsConfigDict(env_prefix="LIVESHELF_", frozen=True)
 
@@ -119,9 +135,26 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=1_048_576, ge=1, description="size of one request body [bytes]")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where settings come from, the strongest first.
 
-class UnsafeSettings(ValueError):
-    """The settings would open the API to strangers."""
+        Raises:
+            WrongSettings: the folder of secrets is none.
+        """
+        folder = os.environ.get(_SECRETS_DIR)
+        if not folder:
+            return init_settings, env_settings
+        if not Path(folder).is_dir():
+            raise WrongSettings(f"{_SECRETS_DIR}: must be a folder; got {folder!r}")
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=folder)
 
 
 def require_loopback_for_dev(settings: Settings) -> None:
