@@ -27,6 +27,7 @@ def running_api(settings: Settings, log: Path, *, up_at: str = "/health/ready") 
         "LIVESHELF_REDIS_URL": str(settings.redis_url),
         "LIVESHELF_PORT": str(settings.port),
         "LIVESHELF_DEV": str(settings.dev).lower(),
+        "LIVESHELF_RUN_KEY": settings.run_key.get_secret_value() if settings.run_key else "",
     }
     with (
         log.open("wb") as output,
