@@ -11,10 +11,11 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import RedirectResponse
 
-from api import docs_page, errors, health, hidden, ingest, models, slates
+from api import docs_page, errors, health, hidden, ingest, models, slates, users
 from api.backend import Backend
 from api.cross_origin import CROSS_ORIGIN, allowed_origins
 from api.description import describe
+from api.erasures import Erasures
 from api.guard import Guard
 from api.headers import AnswerHeaders
 from api.keyring import Keyring
@@ -27,6 +28,7 @@ _TAGS = [
     {"name": "events", "description": "What shoppers do."},
     {"name": "catalogue", "description": "What the shop sells."},
     {"name": "slates", "description": "What a shopper should see now."},
+    {"name": "users", "description": "What is held of a user: erased, or handed out."},
     {"name": "models", "description": "Which model is in service."},
     {"name": "operation", "description": "Whether the service does its work."},
 ]
@@ -47,6 +49,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         backend = app.state.backend = Backend(settings, metrics)
         backend.start()
+        erasures = app.state.erasures = Erasures(settings)
+        erasures.start()
         following = asyncio.create_task(keyring.follow())
         try:
             yield
@@ -54,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
             await limits.close()
+            await asyncio.to_thread(erasures.close)
             await backend.close()
 
     app = FastAPI(
@@ -72,7 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CROSS_ORIGIN)
     app.add_middleware(AnswerHeaders)
     app.add_middleware(RequestTimer, metrics=metrics)
-    for part in (hidden, ingest, slates, models, health, docs_page):
+    for part in (hidden, ingest, slates, users, models, health, docs_page):
         app.router.routes.extend(part.router.routes)  # an included router would look for each route twice
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     if not settings.dev:

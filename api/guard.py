@@ -80,6 +80,7 @@ class _Gate:
             if wait is not None:
                 await _too_many(holder, wait)(scope, receive, send)
                 return
+        scope["liveshelf.key_id"] = holder.key_id
         await self._app(scope, receive, send)
 
 
