@@ -55,6 +55,11 @@ def _refusals(needed: str) -> dict[str, Any]:
     }
 
 
+def _unknown(path: str) -> dict[str, Any]:
+    """Return the answer to an id that no address can hold, such as one with a line break."""
+    return {"404": _refusal("No such address", "not_found", "no such address")} if "{" in path else {}
+
+
 def state_access(description: dict[str, Any]) -> None:
     """Add to every address of an OpenAPI description what it asks of a key, and the answers to those without."""
     description["components"]["securitySchemes"] = _SCHEMES
@@ -68,4 +73,4 @@ def state_access(description: dict[str, Any]) -> None:
             operation["x-scope"] = needed
             stated = f"Needs a key with the scope `{needed}`."
             operation["description"] = f"{operation.get('description', '')}\n\n{stated}".strip()
-            operation["responses"] = dict(sorted((_refusals(needed) | operation["responses"]).items()))
+            operation["responses"] = dict(sorted((_refusals(needed) | _unknown(path) | operation["responses"]).items()))

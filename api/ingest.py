@@ -28,7 +28,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorAnswer, "description": "Not JSON, or not UTF-8"},
     413: {"model": ErrorAnswer, "description": "Too many entries, or too large a body"},
     415: {"model": ErrorAnswer, "description": "Another content type than application/json"},
-    422: {"model": NoneAccepted, "description": "None was accepted"},
+    422: {"model": NoneAccepted | ErrorAnswer, "description": "None was accepted"},
     503: {"model": ErrorAnswer, "description": "Not confirmed by the event log: send it again, with the same event_id"},
 }
 

@@ -1,0 +1,82 @@
+"""The running API against its own description: requests of all kinds, right and wrong, on every address.
+
+What is answered must be described: status, content type, headers and shape; and nothing may fail inside.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import redis
+import schemathesis
+from hypothesis import HealthCheck, Phase, assume
+from hypothesis import settings as hypothesis_settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.app import create_app
+from recommender.settings import Settings
+from recommender.store import FeastFeatures
+from tests.conftest import free_port
+from tests.e2e.api_server import running_api, wait_until
+from tests.spec.test_slate import SHOP, activity, catalogue
+
+pytestmark = pytest.mark.timeout(300)
+
+KEY = "of this run"
+EXAMPLES = 30
+LONGEST_URL = 60_000
+"""The web server takes none of more than 64 KiB, and says so in a text of its own."""
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+description = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
+
+
+@pytest.fixture(scope="module")
+def address(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running API with some items, which asks for keys."""
+    folder = tmp_path_factory.mktemp("api")
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    settings = Settings(data_dir=folder / "data", redis_url=redis_server, port=free_port(), run_key=KEY)
+    with running_api(settings, folder / "api.log") as client:
+        features = FeastFeatures.open(settings)
+        now_us = time.time_ns() // 1_000
+        for item_id, category, stock, trend, viewed, bought in SHOP:
+            features.write(
+                [catalogue(item_id, category, stock, now_us), activity(item_id, trend, viewed, bought, now_us)]
+            )
+        features.close()
+        client.headers["authorization"] = f"Bearer {KEY}"
+        wait_until(lambda: client.get("/v1/trending").status_code == 200)
+        yield str(client.base_url)
+        assert "Traceback" not in (folder / "api.log").read_text()
+
+
+@description.parametrize()
+@hypothesis_settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_as_described(case: Any, address: str) -> None:
+    assume(len(urlencode(case.query or {}, doseq=True)) < LONGEST_URL)
+    case.call_and_validate(base_url=address, headers={"authorization": f"Bearer {KEY}"}, checks=CHECKS, timeout=20)
