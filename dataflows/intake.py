@@ -15,13 +15,11 @@ from dataflows.keyed_state import KeyedState
 from dataflows.log_source import Arrival
 from dataflows.sharding import Retention
 from recommender.deadletters import dead_letter
-from recommender.erasure.control import EraseControl, FalseControl, Subject, is_control, read_control
-from recommender.erasure.secret import Secret
+from recommender.erasure.control import Controls, EraseControl, FalseControl, Subject, is_control
 from recommender.events import InvalidEvent
 from recommender.features import Interaction, intake, pairs
 from recommender.features.interaction import read_interaction
 from recommender.features.pairs import Trail
-from recommender.installation import Installation
 from recommender.settings import Settings
 
 _SEPARATOR = "\n"  # in no id
@@ -44,7 +42,7 @@ class IntakeStage:
 
     def __init__(self, settings: Settings) -> None:
         self.retention = Retention(lambda _: settings.session_days)
-        self._secret = Secret(Installation(settings.data_dir).secret_path)
+        self._controls = Controls(settings)
 
     def process(self, inputs: list[list[Arrival]], states: KeyedState[IntakeState]) -> Effects:
         """Return each valid event once, flat, and a dead letter for each invalid one."""
@@ -57,7 +55,7 @@ class IntakeStage:
                     if entry.problem:
                         raise InvalidEvent(entry.problem)
                     if is_control(payload):
-                        payload = b""  # no letter may name whom it names
+                        payload = b""  # a false one may name whom it likes
                         made.erasures.append(self._erase(entry.payload, states))
                         continue
                     event = read_interaction(payload, entry.ingested_us, number)
@@ -80,7 +78,7 @@ class IntakeStage:
 
     def _erase(self, payload: bytes, states: KeyedState[IntakeState]) -> EraseControl:
         """Forget the users and their sessions, and complete the sessions by those of which the request did not know."""
-        control = read_control(payload, self._secret)
+        control = self._controls.read(payload)
         users, sessions = control.users, control.sessions
         found: dict[str, list[str]] = {}
 

@@ -55,6 +55,7 @@ class Installation:
         self.event_log_path = self.data_dir / "event_log.json"
         self.audit_path = self.data_dir / "audit.jsonl"
         self.secret_path = self.data_dir / "secret.key"
+        self.erasing_dir = self.data_dir / "erasing"
         self._run_path = self.data_dir / "run.json"
 
     def write_run_record(self, record: RunRecord) -> None:

@@ -1,22 +1,24 @@
 """The control event of an erasure: it stands in the event log, in order with the events of shoppers.
 
 It is none of the public kinds: the API refuses it like any unknown kind, and no schema tells of it. Only the
-installation itself can make one, as it carries a proof by the installation's secret.
+installation itself can make one, as it carries a proof by the installation's secret. It names nobody, since no log
+forgets single entries at once: who is meant stands in a file of the data folder until the erasure is complete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from recommender.erasure.secret import Secret
 from recommender.eventlog import SHOPPER, LogRecord, Partition
+from recommender.installation import Installation, write_atomically
+from recommender.settings import Settings
 
 _MARK = b'{"liveshelf_control":'
-MOST_SESSIONS = 2_000
-"""In one control event [count]."""
 
 Step = Literal["drop", "sweep"]
 """First the states are dropped. Once no crash can bring them back, files are swept of what they still hold."""
@@ -51,6 +53,11 @@ class FalseControl(ValueError):
     """A control event that this installation has not made."""
 
 
+class _Event(msgspec.Struct):
+    batch_id: str
+    step: Step
+
+
 class _Envelope(msgspec.Struct):
     liveshelf_control: msgspec.Raw
     proof: str
@@ -61,53 +68,51 @@ def is_control(payload: bytes) -> bool:
     return payload.startswith(_MARK)
 
 
-def encode_control(control: EraseControl, secret: Secret) -> bytes:
-    """Return the entry of the event log."""
-    body = msgspec.json.encode(control)
-    return msgspec.json.encode(_Envelope(msgspec.Raw(body), secret.proof(body)))
+class Controls:
+    """Makes and reads the control events of an installation."""
 
+    def __init__(self, settings: Settings) -> None:
+        installation = Installation(settings.data_dir)
+        self._secret = Secret(installation.secret_path)
+        self._dir = installation.erasing_dir
 
-def read_control(payload: bytes, secret: Secret) -> EraseControl:
-    """Read an entry of the event log for which ``is_control`` holds.
+    def write(self, batch_id: str, subjects: Sequence[Subject]) -> None:
+        """Write down who is meant by the control events of a batch."""
+        write_atomically(self._place(batch_id), msgspec.json.encode(subjects), mode=0o600)
 
-    Raises:
-        FalseControl: it is damaged, or this installation has not made it.
-    """
-    try:
-        envelope = msgspec.json.decode(payload, type=_Envelope)
-        body = bytes(envelope.liveshelf_control)
-        if secret.has_proved(body, envelope.proof):
-            return msgspec.json.decode(body, type=EraseControl)
-    except msgspec.DecodeError:
-        pass
-    raise FalseControl("control: must be made by this installation, whose proof it carries")
+    def forget(self, batch_id: str) -> None:
+        """Name them no more; control events of the batch mean nobody from now on."""
+        self._place(batch_id).unlink(missing_ok=True)
 
+    def records(self, batch_id: str, step: Step, partitions: Iterable[Partition]) -> list[LogRecord]:
+        """Return the control events that have to be appended: the same one to each partition of shopper events."""
+        body = msgspec.json.encode(_Event(batch_id, step))
+        payload = msgspec.json.encode(_Envelope(msgspec.Raw(body), self._secret.proof(body)))
+        return [
+            LogRecord(SHOPPER, "", payload, partition.number) for partition in partitions if partition.topic == SHOPPER
+        ]
 
-def records_of(
-    batch_id: str, step: Step, subjects: Sequence[Subject], partitions: Iterable[Partition], secret: Secret
-) -> list[LogRecord]:
-    """Return the control events that have to be appended: the same ones to each partition of shopper events."""
-    payloads = [encode_control(EraseControl(batch_id, step, some), secret) for some in _divided(subjects)]
-    return [
-        LogRecord(SHOPPER, "", payload, partition.number)
-        for partition in partitions
-        if partition.topic == SHOPPER
-        for payload in payloads
-    ]
+    def read(self, payload: bytes) -> EraseControl:
+        """Read an entry of the event log for which ``is_control`` holds; without subjects if its erasure is over.
 
+        Raises:
+            FalseControl: it is damaged, or this installation has not made it.
+        """
+        try:
+            envelope = msgspec.json.decode(payload, type=_Envelope)
+            body = bytes(envelope.liveshelf_control)
+            if self._secret.has_proved(body, envelope.proof):
+                event = msgspec.json.decode(body, type=_Event)
+                return EraseControl(event.batch_id, event.step, self._subjects(event.batch_id))
+        except msgspec.DecodeError:
+            pass
+        raise FalseControl("control: must be made by this installation, whose proof it carries")
 
-def _divided(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, ...]]:
-    """Divide the subjects so that no control event has too many sessions; a user may be in several."""
-    some: list[Subject] = []
-    room = MOST_SESSIONS
-    for subject in subjects:
-        ids = subject.session_ids
-        for start in range(0, max(1, len(ids)), MOST_SESSIONS):
-            part = Subject(subject.user_id, ids[start : start + MOST_SESSIONS])
-            if some and len(part.session_ids) + 1 > room:
-                yield tuple(some)
-                some, room = [], MOST_SESSIONS
-            some.append(part)
-            room -= len(part.session_ids) + 1
-    if some:
-        yield tuple(some)
+    def _subjects(self, batch_id: str) -> tuple[Subject, ...]:
+        try:
+            return msgspec.json.decode(self._place(batch_id).read_bytes(), type=tuple[Subject, ...])
+        except FileNotFoundError:
+            return ()
+
+    def _place(self, batch_id: str) -> Path:
+        return self._dir / f"{batch_id}.json"

@@ -10,6 +10,7 @@ import redis
 from recommender.changes import ERASED, HIDDEN, ChangePublisher
 from recommender.deadletters import DeadLetter, RedisDeadLetters
 from recommender.erasure.naming import named_in_reason, named_in_text
+from recommender.eventlog.compaction import rewrite_stream
 from recommender.features import ROW_TYPES, SessionFeatures, UserFeatures
 from recommender.history.erasing import Persons
 
@@ -52,8 +53,8 @@ def letters_of(letters: RedisDeadLetters, persons: Persons) -> Iterator[tuple[st
 
 def clean_notices(client: redis.Redis, persons: Persons) -> int:
     """Remove the change notices that name one of them; of others in the same notice a new one tells."""
-    changes, publisher = client, ChangePublisher(client)
-    answers: Any = changes
+    answers: Any = client
+    publisher = ChangePublisher(client)
     names = {name.encode() for name in persons.users | persons.sessions}
     removed, position = 0, "-"
     while True:
@@ -68,5 +69,7 @@ def clean_notices(client: redis.Redis, persons: Persons) -> int:
             answers.xdel(_CHANGES, notice)
             removed += 1
         if len(notices) < _NOTICES:
+            if removed:
+                rewrite_stream(answers, _CHANGES)
             return removed
         position = f"({notices[-1][0].decode()}"

@@ -14,7 +14,7 @@ from recommender.deadletters import RedisDeadLetters
 from recommender.erasure.append_only import rewrite_append_only
 from recommender.erasure.audit import AuditLog
 from recommender.erasure.book import Batch, ErasureBook, Phase
-from recommender.erasure.control import FalseControl, Step, read_control, records_of
+from recommender.erasure.control import Controls, FalseControl, Step
 from recommender.erasure.files import clean_files
 from recommender.erasure.held import (
     Sessions,
@@ -64,9 +64,9 @@ class Eraser:
     ) -> None:
         installation = self._installation = Installation(settings.data_dir)
         self._redis, self._log, self._rest, self._settings = client, log, rest, settings
-        self.book = ErasureBook(client)
-        self._secret = Secret(installation.secret_path)
-        self.audit = AuditLog(installation.audit_path, self._secret)
+        self._book = ErasureBook(client)
+        self._controls = Controls(settings)
+        self._audit = AuditLog(installation.audit_path, Secret(installation.secret_path))
         self._phases: dict[Phase, Callable[[Batch], Phase | None]] = {
             "find": self._find,
             "drop": self._drop,
@@ -77,34 +77,35 @@ class Eraser:
 
     def work(self) -> bool:
         """Do what there is to do; return False where there is nothing, or another one does it."""
-        if not self.book.lock():
+        if not self._book.lock():
             return False
         try:
-            batch = self.book.batch(MOST)
+            batch = self._book.batch(MOST)
             if batch is not None:
                 self._do(batch)
-            closing = self.book.closing()
+            closing = self._book.closing()
             if closing:
-                self.book.complete(closing, rewrite_append_only(self._redis, self._breathe))
+                self._book.complete(closing, rewrite_append_only(self._redis, self._breathe))
             return batch is not None or bool(closing)
         finally:
-            self.book.unlock()
+            self._book.unlock()
 
     def _do(self, batch: Batch) -> None:
         phase: Phase | None = batch.phase
         while phase is not None:
             batch.phase = phase
-            self.book.save(batch)
+            self._book.save(batch)
             phase = self._phases[phase](batch)
         for request in batch.requests:
-            self.audit.note(
+            self._audit.note(
                 "erasure_completed",
                 request.user_id,
                 key_id=request.key_id,
                 erasure_id=request.erasure_id,
                 counts=batch.counts.get(request.user_id, {}),
             )
-        self.book.forget(batch)
+        self._controls.forget(batch.batch_id)
+        self._book.forget(batch)
         _log.info("erasures: %d done", len(batch.requests))
 
     def _find(self, batch: Batch) -> Phase:
@@ -166,13 +167,11 @@ class Eraser:
         clean_notices(self._redis, persons)
 
     def _clean_log(self, batch: Batch, persons: Persons, owner: dict[str, str]) -> None:
-        """Remove from the event log what stands before the last control event, and the control events."""
+        """Remove from the event log what stands before the last control event."""
         for found in find_in_log(self._log, persons, self._breathe):
-            controls = [entry for entry in found.controls if self._is_of(batch, entry)]
-            last_us = max((entry.ingested_us for entry in controls), default=0)
+            last_us = max((entry.ingested_us for entry in found.controls if self._is_of(batch, entry)), default=0)
             before = [(name, entry) for name, entry in found.entries if entry.ingested_us <= last_us]
-            gone = [entry.position for entry in (*(entry for _, entry in before), *controls)]
-            if not self._log.remove(found.partition, gone):
+            if before and not self._log.remove(found.partition, [entry.position for _, entry in before]):
                 batch.remarks = list({*batch.remarks, _IN_KAFKA})
                 continue
             for name, _ in before:
@@ -180,14 +179,15 @@ class Eraser:
 
     def _is_of(self, batch: Batch, entry: LogEntry) -> bool:
         try:
-            return read_control(entry.payload, self._secret).batch_id == batch.batch_id
+            return self._controls.read(entry.payload).batch_id == batch.batch_id
         except FalseControl:
             return False
 
     def _send(self, batch: Batch, step: Step) -> None:
         """Put control events into the event log, and wait until all who read it are behind them."""
         partitions = shopper_partitions(self._log)
-        self._log.append(records_of(batch.batch_id, step, batch.subjects(), partitions, self._secret))
+        self._controls.write(batch.batch_id, batch.subjects())
+        self._log.append(self._controls.records(batch.batch_id, step, partitions))
         until = self._log.ends()
         while self._log.lag(_FEATURES, until):
             self._wait(_LOOK_EVERY_S)
@@ -215,7 +215,7 @@ class Eraser:
 
     def _wait(self, seconds: float) -> None:
         self._rest(seconds)
-        self.book.lock()
+        self._book.lock()
 
     def _breathe(self) -> None:
         self._wait(0.0)

@@ -11,6 +11,7 @@ from typing import Any
 import redis
 import redis.asyncio
 
+from recommender.eventlog.compaction import rewrite_stream
 from recommender.eventlog.port import (
     TOPICS,
     LogEntry,
@@ -198,6 +199,8 @@ class RedisEventLog:
         with _answering():
             for start in range(0, len(positions), _REMOVED_AT_ONCE):
                 self._redis.xdel(_stream(partition), *positions[start : start + _REMOVED_AT_ONCE])
+            if positions:
+                rewrite_stream(self._redis, _stream(partition))
         return True
 
     def close(self) -> None:

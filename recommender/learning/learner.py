@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from recommender.erasure.control import EraseControl, FalseControl, is_control, read_control
-from recommender.erasure.secret import Secret
+from recommender.erasure.control import Controls, EraseControl, FalseControl, is_control
 from recommender.eventlog import EventLog, LogEntry, LogUnavailable
 from recommender.events import AnyCatalogueEvent, InvalidEvent
 from recommender.features.interaction import Interaction, digest, read_interaction
@@ -88,7 +87,7 @@ class Learner:
         installation = Installation(settings.data_dir)
         self._settings, self._log, self._rest, self._now = settings, log, rest, now
         self._path = installation.learning_path
-        self._secret = Secret(installation.secret_path)
+        self._controls = Controls(settings)
         self._registry = ModelRegistry(installation.models_dir)
         self.record = read_record(self._path) or LearningRecord()
         self._run: _Run | None = None
@@ -245,7 +244,7 @@ class Learner:
 
     def _control(self, entry: LogEntry) -> EraseControl | None:
         try:
-            return read_control(entry.payload, self._secret)
+            return self._controls.read(entry.payload)
         except FalseControl:
             return None
 
