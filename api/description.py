@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.access_description import state_access
+from api.answer_examples import add_examples
 from api.question import Question, RankQuestion, SlateQuestion
 from recommender.events import EVENT, ItemUpsert
 
@@ -130,5 +131,6 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         schemas["ItemDescription"] = description
         state_access(found)
+        add_examples(found)
         app.openapi_schema = found
     return app.openapi_schema

@@ -16,6 +16,8 @@ from api.keyring import Holder, Keyring
 from api.rate_limits import RateLimits, Wait
 from api.scopes import OPEN, Needed, needed_by
 
+KEY_ID = "liveshelf.key_id"
+"""Where a request's scope says whose key it shows; nowhere where none is asked for."""
 _BEARER = b"bearer "
 _ASK = "authorization: must be `Bearer` and a key to this API, or x-api-key that key; got {}"
 
@@ -81,6 +83,7 @@ class _Gate:
                 await _too_many(holder, wait)(scope, receive, send)
                 return
         scope["liveshelf.key_id"] = holder.key_id
+        scope[KEY_ID] = holder.key_id
         await self._app(scope, receive, send)
 
 

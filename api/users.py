@@ -83,7 +83,7 @@ async def export(request: Request, user_id: UserInPath) -> Response:
         pieces = await asyncio.to_thread(erasures.export, user_id, _key_id(request))
     except redis.RedisError as error:
         raise _unavailable("what is held cannot be read") from error
-    return StreamingResponse(pieces, media_type=JSON, headers={"Cache-Control": "no-store"})
+    return StreamingResponse(pieces, media_type=JSON)
 
 
 def _key_id(request: Request) -> str:

@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.app import create_app
+from recommender.changes import ChangePublisher
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
 from tests.conftest import free_port
@@ -56,14 +57,16 @@ def address(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     settings = Settings(data_dir=folder / "data", redis_url=redis_server, port=free_port(), run_key=KEY)
     with running_api(settings, folder / "api.log") as client:
         features = FeastFeatures.open(settings)
-        now_us = time.time_ns() // 1_000
-        for item_id, category, stock, trend, viewed, bought in SHOP:
-            features.write(
-                [catalogue(item_id, category, stock, now_us), activity(item_id, trend, viewed, bought, now_us)]
-            )
+        with redis.Redis.from_url(redis_server) as told:
+            now_us = time.time_ns() // 1_000
+            for item_id, category, stock, trend, viewed, bought in SHOP:
+                rows = [catalogue(item_id, category, stock, now_us), activity(item_id, trend, viewed, bought, now_us)]
+                features.write(rows)
+                for row in rows:
+                    ChangePublisher(told).publish(row.view, [row.key])
         features.close()
         client.headers["authorization"] = f"Bearer {KEY}"
-        wait_until(lambda: client.get("/v1/trending").status_code == 200)
+        wait_until(lambda: len(client.get("/v1/trending?n=7").json()["items"]) == 7)
         yield str(client.base_url)
         assert "Traceback" not in (folder / "api.log").read_text()
 
