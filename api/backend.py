@@ -7,7 +7,7 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import redis
@@ -16,10 +16,12 @@ import redis.asyncio
 from api.answering import Answering
 from api.letterbox import Letterbox
 from api.metrics import Metrics
-from recommender.changes import ChangeReader
+from recommender.changes import ERASED, ChangeNotice, ChangeReader
 from recommender.deadletters import RedisDeadLetters
 from recommender.eventlog import LogUnavailable, open_event_appender
 from recommender.installation import Installation, resolve_redis_url
+from recommender.model.artifact import Model
+from recommender.model.forgetting import feature_of
 from recommender.model.registry import ModelRegistry
 from recommender.serving.item_table import ItemTable
 from recommender.serving.model_watch import ModelWatcher
@@ -166,10 +168,20 @@ class Backend:
             features,
             ChangeReader(self._redis),
             self.metrics.change_delay_seconds.observe,
-            self.cache.heed,
+            self._heed,
         )
         self.answering.notices = refresher
         await refresher.run()
+
+    def _heed(self, notices: Sequence[ChangeNotice]) -> None:
+        """Drop what is no longer so from what this process holds of shoppers."""
+        self.cache.heed(notices)
+        vectors = self.table.vectors
+        if vectors is not None and isinstance(vectors.model, Model):
+            for notice in notices:
+                if notice.view == ERASED:
+                    for key in notice.keys:
+                        vectors.model.forget_shopper(feature_of(key))
 
     async def _renew_popular(self) -> None:
         """Have ready what is shown when nothing better can be made in time."""

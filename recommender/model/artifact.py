@@ -224,8 +224,9 @@ def copy_without(folder: Path, into: Path, features: Collection[str]) -> list[st
             values[rows] = nothing
             files[f"{array}.npy"] = _encode_array(values)
     into.mkdir()
-    for name in manifest.files.keys() - files.keys():
-        os.link(folder / name, into / name)
+    for path in folder.iterdir():
+        if path.name not in files and path.name != MANIFEST:
+            os.link(path, into / path.name)
     for name, content in files.items():
         write_atomically(into / name, content)
     manifest.files |= {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
