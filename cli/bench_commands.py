@@ -176,3 +176,87 @@ def bench_learning(
         as_json=as_json,
     )
     raise typer.Exit(code)
+
+
+@bench.command("serve")
+def bench_serve(
+    items: Annotated[str, typer.Option(help="Numbers of items, each with an installation anew.")] = (
+        "10000,100000,1000000"
+    ),
+    users: Annotated[int, typer.Option(min=10, help="Known shoppers.")] = 10_000,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long each rate is held.")] = 20.0,
+    mixed_rate: Annotated[int, typer.Option(min=1, help="Requests per second of the mixed traffic.")] = 1_000,
+    exponent: Annotated[float, typer.Option(min=0.0, max=5.0, help="Of Zipf's law, by which shoppers come.")] = 1.0,
+    pages: Annotated[
+        str | None, typer.Option(help="Pages of a visit in their order: home, listing, item.  [default: see docs]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """One API process: slates per second and milliseconds, live, cached and mixed, beside an address that does nothing."""
+    from cli.bench_serving import run_serve
+
+    code = run_serve(
+        items=items,
+        users=users,
+        seconds=seconds,
+        mixed_rate=mixed_rate,
+        exponent=exponent,
+        pages=pages,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)
+
+
+@bench.command("freshness")
+def bench_freshness(
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long shoppers click.")] = 60.0,
+    items: Annotated[int, typer.Option(min=500, help="Items of the shop.")] = 10_000,
+    users: Annotated[int, typer.Option(min=10, help="Shoppers who click, and as many others.")] = 1_000,
+    slates: Annotated[int, typer.Option(min=1, help="Slates per second of the others.")] = 200,
+    events: Annotated[int, typer.Option(min=10, help="Events per second of the others.")] = 500,
+    as_json: AsJson = False,
+) -> None:
+    """From an acknowledged click to the shopper's changed slate, while the shop is busy."""
+    from cli.bench_serving import run_freshness
+
+    raise typer.Exit(
+        run_freshness(seconds=seconds, items=items, users=users, slates=slates, events=events, as_json=as_json)
+    )
+
+
+@bench.command("storm")
+def bench_storm(
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long it lasts.")] = 60.0,
+    items: Annotated[int, typer.Option(min=500, help="Items of the shop.")] = 8_000,
+    flipping: Annotated[int, typer.Option(min=20, help="Items that sell out and come back.")] = 4_000,
+    changes: Annotated[int, typer.Option(min=20, help="Stock changes per second.")] = 1_000,
+    slates: Annotated[int, typer.Option(min=1, help="Slates per second.")] = 200,
+    workers: Annotated[int, typer.Option("--api-workers", min=1, max=64, help="Processes of the API.")] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """Items sell out and come back by the thousand: for how long slates still show what is sold out."""
+    from cli.bench_serving import run_storm
+
+    code = run_storm(
+        seconds=seconds,
+        items=items,
+        flipping=flipping,
+        changes=changes,
+        slates=slates,
+        workers=workers,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)
+
+
+@bench.command("chaos")
+def bench_chaos(
+    seconds: Annotated[float, typer.Option(min=5.0, help="How long each drill lasts.")] = 60.0,
+    rate: Annotated[int, typer.Option(min=10, help="Requests per second.")] = 100,
+    only: Annotated[str | None, typer.Option(help="Some of redis,slow,model,dataflow,api.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Parts are killed, slowed down and damaged under load: what share is answered, how well, and when all is well."""
+    from cli.bench_serving import run_chaos
+
+    raise typer.Exit(run_chaos(seconds=seconds, rate=rate, only=only, as_json=as_json))

@@ -16,6 +16,8 @@ import numpy as np
 _RECEIVE = 262_144
 _GIVE_UP_S = 10.0
 _OPEN_EVERY_S = 0.1
+_AGAIN_AFTER_S = 0.05
+"""So that a process that is about to end has closed its port."""
 _PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 _CACHE = b"x-cache: "
 _ANSWERED_BY = b'"answered_by":"'
@@ -85,13 +87,13 @@ def percentiles(ms: array[float]) -> dict[str, float]:
 class Connection:
     """One connection and the request that is under way on it."""
 
-    __slots__ = ("ask", "due", "got", "left", "missing", "repeated", "socket")
+    __slots__ = ("ask", "due", "got", "missing", "repeated", "socket")
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.socket = socket.create_connection(address, timeout=_GIVE_UP_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.ask: Ask | None = None
-        self.due = self.left = 0.0
+        self.due = 0.0
         self.got = b""
         self.missing = 0
         self.repeated = False
@@ -144,8 +146,10 @@ class HttpLoad:
         self._connections = connections
         self.told: dict[str, Told] = {}
         self.problems: Counter[str] = Counter()
-        self.repeats = 0
-        """Requests that were sent once more since their connection broke."""
+        self._again: deque[tuple[float, Ask, float]] = deque()
+        """When to send it once more, what, and when it had been due."""
+        self.repeats = self.repeats_failed = 0
+        """Requests that were sent once more since their connection broke, and those of them that failed then too."""
         self.late_ms = array("d")
 
     def run(self, seconds: float, rate: float | None, begins: float | None = None) -> dict[str, Any]:
@@ -158,15 +162,18 @@ class HttpLoad:
             if now >= open_at:
                 self._open_missing()
                 open_at = now + _OPEN_EVERY_S
+            while self._again and self._free and self._again[0][0] <= now:
+                _, ask, due = self._again.popleft()
+                self._send(ask, due, now, repeated=True)
             while self._free and number * step + begins <= now < ends:
-                ask = self._source.next()
-                if ask is None:
+                following = self._source.next()
+                if following is None:
                     break
                 due = begins + number * step if rate else now
                 number += 1
-                self._send(ask, due, now)
+                self._send(following, due, now)
                 now = time.monotonic()
-            if now >= ends and (not self._busy or now > ends + _GIVE_UP_S):
+            if now >= ends and (not (self._busy or self._again) or now > ends + _GIVE_UP_S):
                 break
             wait = min(0.05, max(0.0, begins + number * step - now)) if rate and self._free and now < ends else 0.05
             if select.select([self._poll], [], [], wait)[0]:
@@ -192,6 +199,7 @@ class HttpLoad:
             "kinds": {kind: told.figures() for kind, told in sorted(self.told.items())},
             "problems": dict(self.problems),
             "repeats": self.repeats,
+            "repeats_failed": self.repeats_failed,
             "left_late_ms_p99": late.get("p99_ms"),
         }
 
@@ -213,10 +221,11 @@ class HttpLoad:
         self._free.append(connection)
         return connection
 
-    def _send(self, ask: Ask, due: float, now: float) -> None:
+    def _send(self, ask: Ask, due: float, now: float, *, repeated: bool = False) -> None:
         connection = self._free.popleft()
-        connection.ask, connection.due, connection.left, connection.repeated = ask, due, now, False
-        self.late_ms.append(1_000 * (now - due))
+        connection.ask, connection.due, connection.repeated = ask, due, repeated
+        if not repeated:
+            self.late_ms.append(1_000 * (now - due))
         self._busy[connection.socket.fileno()] = connection
         try:
             connection.socket.sendall(ask.data)
@@ -257,33 +266,23 @@ class HttpLoad:
         self._free.append(connection)
 
     def _broken(self, connection: Connection, error: OSError) -> None:
-        """Send once more what may be, over a new connection; else it has failed."""
-        ask, due = connection.ask, connection.due
+        """Have it sent once more, if it may be; else it has failed."""
+        ask = connection.ask
         if ask is None or not ask.again or connection.repeated:
             self._fail(connection, type(error).__name__, time.monotonic())
             return
         self.repeats += 1
+        self._again.append((time.monotonic() + _AGAIN_AFTER_S, ask, connection.due))
         self._busy.pop(connection.socket.fileno(), None)
-        fresh = self._replace(connection)
-        if fresh is None:
-            self._tell_failed(ask, "cannot connect", time.monotonic())
-            return
-        self._free.remove(fresh)
-        fresh.ask, fresh.due, fresh.repeated = ask, due, True
-        self._busy[fresh.socket.fileno()] = fresh
-        try:
-            fresh.socket.sendall(ask.data)
-        except OSError as again:
-            self._fail(fresh, type(again).__name__, time.monotonic())
+        self._replace(connection)
 
     def _fail(self, connection: Connection, reason: str, now: float) -> None:
         ask = connection.ask
         self._busy.pop(connection.socket.fileno(), None)
         self._replace(connection)
-        if ask is not None:
-            self._tell_failed(ask, reason, now)
-
-    def _tell_failed(self, ask: Ask, reason: str, now: float) -> None:
+        if ask is None:
+            return
+        self.repeats_failed += connection.repeated
         told = self.told.get(ask.kind) or self.told.setdefault(ask.kind, Told())
         told.failed += 1
         self.problems[f"{ask.kind}: {reason}"] += 1

@@ -55,14 +55,21 @@ def run(options: Options, display: Display, result: dict[str, Any]) -> None:
     )
     with on(others):
         for items in options.items:
-            with tempfile.TemporaryDirectory(prefix="liveshelf-bench-") as name, Children(Path(name) / "logs") as started:
+            with (
+                tempfile.TemporaryDirectory(prefix="liveshelf-bench-") as name,
+                Children(Path(name) / "logs") as started,
+            ):
                 section = display.section(f"{items:,} items")
                 stack = Stack(Path(name), started, section, items, options.users)
-                figures = result["sizes"][str(items)] = {}
+                figures: dict[str, Any] = {}
+                result["sizes"][str(items)] = figures
                 _measure(stack, options, section, figures)
                 section.done(_summary(figures))
     result["targets_met"] = all(
-        target["met"] for figures in result["sizes"].values() for target in figures["targets"] if target["met"] is not None
+        target["met"]
+        for figures in result["sizes"].values()
+        for target in figures["targets"]
+        if target["met"] is not None
     )
 
 
@@ -95,7 +102,10 @@ def _measure(stack: Stack, options: Options, section: Section, figures: dict[str
     load("warms up", live, warm_s)
     load("warms up", trivial, warm_s)
     yardstick = [load("trivial", trivial, options.seconds / 2)]
-    figures["live"] = {"highest": load("live", live, options.seconds / 2), "steady": load("live", live, None, live_rate)}
+    figures["live"] = {
+        "highest": load("live", live, options.seconds / 2),
+        "steady": load("live", live, None, live_rate),
+    }
     load("fills the cache", cached, warm_s)
     figures["cached"] = {"highest": load("cached", cached, options.seconds / 2)}
     load("fills the cache", cached, warm_s)

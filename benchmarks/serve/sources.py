@@ -34,7 +34,9 @@ def get(path: str, *, live: bool = False, key: str | None = None) -> bytes:
 
 def post(path: str, body: bytes) -> bytes:
     """Return a request with JSON."""
-    head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
     return head.encode() + body
 
 

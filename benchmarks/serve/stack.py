@@ -26,7 +26,7 @@ from recommender.store import FeastFeatures
 
 _TRAINED = 0.98
 """Share of the items that the model knows; the others came later."""
-_ROWS_AT_ONCE = 500
+_ROWS_AT_ONCE = 2_000
 _START_S = 1_800.0
 _FLOW_S = 120.0
 
@@ -161,5 +161,3 @@ def ask(process: subprocess.Popen[bytes], plan: msgspec.Struct) -> dict[str, Any
         raise ChildFailed("load: ended early; its log says why")
     figures: dict[str, Any] = msgspec.json.decode(line)
     return figures
-
-
