@@ -192,7 +192,7 @@ def bench_serve(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """One API process: slates per second and milliseconds, live, cached and mixed, beside an address that does nothing."""
+    """One API process: slates per second and milliseconds, live, cached and mixed, beside a trivial address."""
     from cli.bench_serving import run_serve
 
     code = run_serve(
