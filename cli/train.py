@@ -51,11 +51,13 @@ def run(
     settings = existing_installation(data_dir)
     installation = Installation(settings.data_dir)
     # Imported only now, since it takes seconds, and a wrong option is to be told of at once.
+    from recommender.erasure.late import forget_erased_since
     from recommender.model.registry import ModelRegistry
     from recommender.training.history_source import HistorySource
     from recommender.training.version import train_version
 
     registry, join = ModelRegistry(installation.models_dir), _history_join(settings)
+    began = datetime.now(UTC)
     with _ProgressBars() as bars:
         bars.show("read history", 0, 1)
         source = HistorySource(installation.history_dir, join, since_us, until_us)
@@ -74,6 +76,7 @@ def run(
             force=force,
             git_revision=_git_revision(),
         )
+    forget_erased_since(installation, began, outcome.model.shopper_features)
     removed = [] if keep is None else _prune(registry, keep)
     if as_json:
         used = {"stages": bars.seconds(), "peak_rss_mb": round(_peak_rss_mb()), "removed": removed}
