@@ -53,11 +53,11 @@ class Guard:
         if all(each == OPEN for each in needed.values()):
             return route
         guarded = copy.copy(route)  # the router that it comes from may be used for another app
-        guarded.app = _Gate(route.app, needed, self)
+        guarded.app = Gate(route.app, needed, self)
         return guarded
 
 
-class _Gate:
+class Gate:
     """The door of one route."""
 
     def __init__(self, app: ASGIApp, needed: dict[str, Needed], guard: Guard) -> None:
