@@ -134,13 +134,12 @@ def bench_rollback(
 def bench_candidates(
     items: Annotated[str, typer.Option(help="Numbers of items.")] = "20000,100000,200000,500000,1000000",
     queries: Annotated[int, typer.Option(min=1, help="Shoppers who ask.")] = 300,
-    threads: Annotated[int, typer.Option(min=1, help="Threads that build an index.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """The model's best 200 of many items: by asking all or an index; milliseconds, recall, memory, time to build."""
+    """The model's best 200 of many items: by asking all, or cells of them; milliseconds, recall, memory, time to make."""
     from cli.bench_models import run_candidates
 
-    raise typer.Exit(run_candidates(items=items, queries=queries, threads=threads, as_json=as_json))
+    raise typer.Exit(run_candidates(items=items, queries=queries, as_json=as_json))
 
 
 @bench.command("learning")

@@ -32,9 +32,9 @@ def run_rollback(*, items: int, rate: int, activations: int, every: float, stall
     return code if code != DONE or passed else FAILED
 
 
-def run_candidates(*, items: str, queries: int, threads: int, as_json: bool) -> int:
+def run_candidates(*, items: str, queries: int, as_json: bool) -> int:
     """Measure; print one JSON object or tables, progress on standard error."""
-    options = candidates_run.Options(items=_numbers(items), queries=queries, threads=threads)
+    options = candidates_run.Options(items=_numbers(items), queries=queries)
     return measure(partial(candidates_run.run, options), _show_candidates if not as_json else None)
 
 
@@ -87,11 +87,10 @@ def _show_candidates(console: Console, result: dict[str, Any]) -> None:
         table.add_row(
             f"{found['items']:,}", "exact", f"{exact['p50_ms']}", f"{exact['p99_ms']}", "1", "", f"{found['matrix_mb']}"
         )
-        for name, index in found["index"].items():
-            for breadth, figures in index.items():
-                if isinstance(figures, dict):
-                    numbers = [f"{figures[key]}" for key in ("p50_ms", "p99_ms", "recall")]
-                    table.add_row(
-                        "", f"{name}, breadth {breadth}", *numbers, f"{index['build_s']}", f"{index['memory_mb']}"
-                    )
+        cells = found["cells"]
+        for name, figures in cells.items():
+            if isinstance(figures, dict):
+                numbers = [f"{figures[key]}" for key in ("p50_ms", "p99_ms", "recall")]
+                asked = f"{cells['cells']:,} cells" + ("" if name == "served" else f", {name}")
+                table.add_row("", asked, *numbers, f"{cells['build_s']}", f"{cells['memory_mb']}")
     console.print(table)

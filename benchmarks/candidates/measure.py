@@ -1,4 +1,4 @@
-"""Measures one number of items, in a process of its own: ``-m benchmarks.candidates.measure ITEMS QUERIES THREADS``.
+"""Measures one number of items, in a process of its own: ``-m benchmarks.candidates.measure ITEMS QUERIES``.
 
 Vectors are made up: a mixture of as many normal distributions as the square root of the number of items, with lengths
 that differ as those of popular and rare items do, and biases. Shoppers have looked at three items of one cluster and at
@@ -13,27 +13,23 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from usearch.index import Index
 
 from benchmarks.rollback.shop import DIMENSIONS, clustered
 from recommender.serving.best import best
-from recommender.serving.item_index import BREADTH_OF_BUILD, NEIGHBOURS, ItemIndex, Precision
+from recommender.serving.cells import Cells, make_cells
 from recommender.serving.ports import Floats, Rows
 
 MOST = 200
 _AVAILABLE = 0.95
-_PRODUCT_UP_TO = 200_000
-"""A graph of products is not measured beyond: it takes as long to build, and misses half."""
-_BREADTHS = (200, 400, 800, 1_600)
-_PRECISIONS: tuple[Precision, ...] = ("f32", "f16")
+_REACHES = (0.25, 0.5, 2.0, 4.0)
 _LOOKS = np.array([1.0, 0.6, 0.36, 0.5], np.float32)
 Search = Callable[[Floats], Rows]
 
 
-def main(items: int, queries: int, threads: int) -> dict[str, Any]:
+def main(items: int, queries: int) -> dict[str, Any]:
     """Return all figures of a number of items."""
     rng = np.random.default_rng(1)
     clusters = math.isqrt(items)
@@ -61,53 +57,30 @@ def main(items: int, queries: int, threads: int) -> dict[str, Any]:
         "exact": _timed(whole, shoppers, None),
         "exact_of_available": _timed(exact, shoppers, None),
         "matrix_mb": round((vectors.nbytes + biases.nbytes) / 1e6, 1),
-        "index": {},
+        "cells": {},
     }
-    for precision in _PRECISIONS:
-        index = ItemIndex(DIMENSIONS, precision)
-        result["index"][f"euclidean {precision}"] = {
-            **_seconds(partial(index.build, np.arange(items), vectors, biases, threads=threads)),
-            "memory_mb": round(index.memory_bytes / 1e6, 1),
-            **{
-                str(breadth): _timed(partial(index.search, most=MOST, breadth=breadth), shoppers, true)
-                for breadth in _BREADTHS
-            },
-        }
-        del index
-        if items <= _PRODUCT_UP_TO:
-            result["index"][f"product {precision}"] = _product(vectors, biases, shoppers, true, precision, threads)
+    made: list[Cells] = []
+    seconds = _seconds(lambda: made.append(make_cells(vectors, biases, max(2, clusters))))
+    cells = made[0]
+    result["cells"] = {
+        **seconds,
+        "cells": len(cells.middles),
+        "memory_mb": round(sum(array.nbytes for array in cells) / 1e6, 1),
+        "asked": cells.reach,
+        "served": _timed(partial(_search, cells, least=cells.reach), shoppers, true),
+        **{
+            f"{times:g} times as many": _timed(partial(_search, cells, least=int(times * cells.reach)), shoppers, true)
+            for times in _REACHES
+        },
+    }
     return result
 
 
-def _product(
-    vectors: Floats,
-    biases: Floats,
-    shoppers: Floats,
-    true: list[set[int]],
-    precision: Literal["f32", "f16"],
-    threads: int,
-) -> dict[str, Any]:
-    """Measure usearch's own inner product, the bias a further dimension."""
-    index = Index(
-        ndim=DIMENSIONS + 1,
-        metric="ip",
-        dtype=precision,
-        connectivity=NEIGHBOURS,
-        expansion_add=BREADTH_OF_BUILD,
-    )
-    points = np.column_stack([vectors, biases])
-    result: dict[str, Any] = {
-        **_seconds(lambda: index.add(np.arange(len(points), dtype=np.uint64), points, threads=threads)),
-        "memory_mb": round(index.memory_usage / 1e6, 1),
-    }
-
-    def search(shopper: Floats) -> Rows:
-        return index.search(np.append(shopper, np.float32(1.0)), MOST, threads=1).keys.astype(np.intp)
-
-    for breadth in _BREADTHS:
-        index.expansion_search = breadth  # type: ignore[misc]  # it has a setter
-        result[str(breadth)] = _timed(search, shoppers, true)
-    return result
+def _search(cells: Cells, shopper: Floats, least: int) -> Rows:
+    point = np.append(shopper, np.float32(1.0))
+    asked = cells.promising(point, least)
+    found: Rows = cells.numbers[cells.places(asked, best(cells.ask(point, asked), MOST))].astype(np.intp)
+    return found
 
 
 def _timed(search: Search, shoppers: Floats, true: list[set[int]] | None) -> dict[str, float]:
@@ -139,4 +112,4 @@ def _seconds(work: Callable[[], object]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(*map(int, sys.argv[1:4]))) + "\n")
+    sys.stdout.write(json.dumps(main(*map(int, sys.argv[1:3]))) + "\n")

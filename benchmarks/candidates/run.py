@@ -1,4 +1,4 @@
-"""Finds the model's best items among more and more, exactly and by an index."""
+"""Finds the model's best items among more and more, exactly and by cells."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ class Options(msgspec.Struct, frozen=True):
 
     items: tuple[int, ...] = (20_000, 100_000, 200_000, 500_000, 1_000_000)
     queries: int = 300
-    threads: int = 1
-    """That an index is built by; searches have one always."""
 
 
 def run(options: Options, display: Display, result: dict[str, Any]) -> None:
@@ -34,13 +32,13 @@ def run(options: Options, display: Display, result: dict[str, Any]) -> None:
     Raises:
         ChildFailed: a process of the benchmark fails.
     """
-    result.update({"dimensions": DIMENSIONS, "most": MOST, "queries": options.queries, "threads": options.threads})
+    result.update({"dimensions": DIMENSIONS, "most": MOST, "queries": options.queries})
     result.update({"machine": machine(), "sizes": {}})
     with tempfile.TemporaryDirectory(prefix="liveshelf-bench-") as name, Children(Path(name) / "logs") as children:
         for items in options.items:
             section = display.section(f"{items:,} items")
             section.say("measures")
-            sizes = map(str, (items, options.queries, options.threads))
+            sizes = map(str, (items, options.queries))
             command = python("-m", "benchmarks.candidates.measure", *sizes)
             process = children.start("measure", command, clean_environment() | _ONE_THREAD, talk=True)
             children.wait("measure", process, _LIMIT_S)

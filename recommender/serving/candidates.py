@@ -71,14 +71,9 @@ def by_model(table: ItemTable, vector: Floats, inside: Flags | None = None) -> C
 
 def by_content(table: ItemTable, row: int) -> Candidates:
     """Return the available items that the model places nearest to an item."""
-    vectors = table.vectors
-    size = len(table.ids)
-    if vectors is None or not vectors.known(size)[row]:
+    if table.vectors is None:
         return nothing("model")
-    rows = np.flatnonzero(table.available & vectors.known(size))
-    chosen = vectors.similarities(row, size)[rows]
-    places = best(chosen, MODEL_CANDIDATES)
-    return _above_the_last("model", rows[places], chosen[places])
+    return _above_the_last("model", *table.vectors.nearest(row, table.available, MODEL_CANDIDATES))
 
 
 def by_visits(vectors: ItemVectors, index: Visits, items: Sequence[str], source: str) -> Candidates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,9 @@ import numpy.typing as npt
 from recommender.features import ItemCatalogue
 from recommender.model.description import describe_item
 from recommender.serving.best import best
-from recommender.serving.item_index import ItemIndex
+from recommender.serving.cells import Cells, make_cells
 from recommender.serving.numbering import Numbering
 from recommender.serving.ports import Floats, Rows, ServableModel
-from recommender.serving.row_index import RowIndex
 
 _CHUNK = 2_048
 """Rows set at once, within a fraction of a millisecond."""
@@ -23,21 +22,39 @@ _PAUSE_S = 0.0002
 """Given to other threads after each chunk, so that requests hardly notice the work."""
 _HEADROOM = 1.25
 """Rows that there is room for, for each one there is at first: growing copies all of them."""
+_MOST_REACH = 4
+"""Where most rows are not eligible, so many times as many items are asked at most."""
+_AMONG = 10
+"""For each item that is wanted so many are asked at least."""
+_UNKNOWN = -1
+_FIRST_OTHER = -2
 
 
 class ItemVectors:
-    """Vectors and biases by row; an item that the model was not trained on has those of its content alone."""
+    """Vectors and biases by row; an item that the model was not trained on has those of its content alone.
 
-    def __init__(self, model: ServableModel) -> None:
+    Those of the model lie as it keeps them, in an order of its own, and may be shared with other processes; a row knows
+    its place there. Beside them is a small matrix of the items that the model was not trained on.
+
+    Args:
+        model: whose vectors these are.
+        cells: its vectors in cells; without them they are put in a single one, where all are asked, always.
+    """
+
+    def __init__(self, model: ServableModel, cells: Cells | None = None) -> None:
         self.model = model
+        self.cells = cells or make_cells(model.item_vectors, model.item_biases)
         self.numbering = Numbering(model.item_ids)
         _ask_first(model)
-        self._matrix = np.zeros((0, model.item_vectors.shape[1]), np.float32)
-        self._biases = np.zeros(0, np.float32)
-        self._norms = np.ones(0, np.float32)
-        self._known = np.zeros(0, bool)
+        self._place = np.zeros(0, np.int32)
+        """Of each row: the place among the cells' points; -1 if the model knows nothing of it; below, -2 - the place
+        among those not trained on."""
+        self._row_at = np.full(len(self.cells.points), -1, np.int32)
+        self._others = np.zeros((0, self.cells.points.shape[1]), np.float32)
+        self._row_of_other = np.zeros(0, np.intp)
+        """The row of each of these; -1 for one that is no longer used."""
+        self._count_of_others = 0
         self.rows = 0
-        self.nearby = RowIndex()
 
     def put_all(self, ids: Sequence[str], catalogue: Sequence[ItemCatalogue | None]) -> None:
         """Set the rows from 0 on. Made for a thread beside the event loop; the lists may grow meanwhile."""
@@ -60,14 +77,16 @@ class ItemVectors:
 
     def put(self, row: int, item_id: str, catalogue: ItemCatalogue | None) -> None:
         """Set one row."""
+        number = self.numbering.place(item_id, row)
+        if number is not None:
+            self._put_trained(np.array([row]), np.array([number]))
+            return
         self._reserve(row + 1)
         self.rows = max(self.rows, row + 1)
-        place = self.numbering.place(item_id, row)
-        if place is not None:
-            vector, bias = self.model.item_vectors[place], float(self.model.item_biases[place])
-            known = bool(vector.any())
-        elif catalogue is not None:
-            content = describe_item(
+        if catalogue is None:
+            return
+        vector, bias, known = self.model.item_vector(
+            describe_item(
                 item_id,
                 catalogue.category,
                 catalogue.brand,
@@ -75,105 +94,177 @@ class ItemVectors:
                 catalogue.title,
                 catalogue.tags,
             )
-            vector, bias, known = self.model.item_vector(content)
-        else:
-            vector, bias, known = np.zeros(self._matrix.shape[1], np.float32), 0.0, False
-        self._matrix[row] = vector
-        self._biases[row] = bias
-        self._norms[row] = float(np.linalg.norm(vector)) or 1.0
-        self._known[row] = known
-        self.nearby.note(row)
+        )
+        self._put_other(row, vector, bias, known)
 
     def _put_trained(self, rows: Rows, numbers: npt.NDArray[np.int64]) -> None:
         if len(rows) == 0:
             return
         self._reserve(int(rows[-1]) + 1)
         self.rows = max(self.rows, int(rows[-1]) + 1)
-        vectors = self.model.item_vectors[numbers]
-        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        self._matrix[rows] = vectors
-        self._biases[rows] = self.model.item_biases[numbers]
-        self._norms[rows] = np.where(norms > 0.0, norms, 1.0)
-        self._known[rows] = norms > 0.0
+        places = self.cells.place_of[numbers]
+        self._place[rows] = places
+        known = places >= 0
+        self._row_at[places[known]] = rows[known]
+
+    def _put_other(self, row: int, vector: Floats, bias: float, known: bool) -> None:
+        other = _FIRST_OTHER - int(self._place[row])
+        if not known:
+            if other >= 0:
+                self._row_of_other[other] = -1
+                self._place[row] = _UNKNOWN
+            return
+        if other < 0:
+            other = self._count_of_others
+            if other == len(self._others):
+                more = max(64, other)
+                self._others = np.concatenate([self._others, np.zeros((more, self._others.shape[1]), np.float32)])
+                self._row_of_other = np.concatenate([self._row_of_other, np.full(more, -1)])
+            self._count_of_others += 1
+        self._others[other, :-1], self._others[other, -1] = vector, bias
+        self._row_of_other[other] = row
+        self._place[row] = _FIRST_OTHER - other
 
     def known(self, rows: int) -> npt.NDArray[np.bool_]:
         """Tell of the first ``rows`` rows which ones the model can score."""
         self._reserve(rows)
-        return self._known[:rows]
-
-    def scores(self, vector: Floats, rows: int) -> Floats:
-        """Return the model's score of the first ``rows`` rows for a shopper's vector."""
-        self._reserve(rows)
-        found: Floats = self._matrix[:rows] @ vector
-        found += self._biases[:rows]
+        found: npt.NDArray[np.bool_] = self._place[:rows] != _UNKNOWN
         return found
+
+    def scores_of(self, vector: Floats, rows: Rows) -> Floats:
+        """Return the model's score of some rows for a shopper's vector; NaN for those that it cannot score."""
+        return self._products(_with_bias(vector), rows)
 
     def top(self, vector: Floats, eligible: npt.NDArray[np.bool_], most: int) -> tuple[Rows, Floats]:
         """Return the ``most`` eligible rows of highest score for a shopper's vector, the highest first, and the scores.
 
-        Where there is an index, nearly all of these are found by it; scores are always those of now.
+        Where there are several cells, nearly all of these are found.
 
         Args:
             vector: np.float32 array of shape [embedding_size].
             eligible: a flag for each row from 0 on; only rows that the model can score count.
             most: how many at most.
         """
-        eligible = eligible & self.known(len(eligible))
-        rows = self.nearby.propose(vector, eligible, most)
-        if rows is not None:
-            scores = self._matrix[rows] @ vector + self._biases[rows]
-            places = best(scores, most)
-            return rows[places], scores[places]
-        scores = self.scores(vector, len(eligible))
-        np.copyto(scores, -np.inf, where=~eligible)
-        places = best(scores, most)
-        places = places[eligible[places]]
-        return places, scores[places]
+        self._reserve(len(eligible))
+        point, cells = _with_bias(vector), self.cells
+        if len(cells.starts) > 2:
+            count = int(np.count_nonzero(eligible))
+            reach = max(cells.reach, _AMONG * most)
+            if count <= reach:
+                return self._best_of(point, np.flatnonzero(eligible), most)
+            asked = cells.promising(point, min(_MOST_REACH * reach, reach * len(eligible) // count))
+        else:
+            asked = np.zeros(1, np.intp)
+        scores = cells.ask(point, asked)
+        positions = best(scores, 2 * most)  # some are not eligible
+        rows = self._rows_at(asked, positions, eligible)
+        if np.count_nonzero(rows >= 0) < most and len(scores) > len(positions):
+            positions = np.flatnonzero(self._rows_at(asked, None, eligible) >= 0)
+            if len(positions) < most and len(scores) < len(cells.points):
+                return self._best_of(point, np.flatnonzero(eligible), most)
+            positions = positions[best(scores[positions], most)]
+            rows = self._rows_at(asked, positions, eligible)
+        here = rows >= 0
+        rows, scores = rows[here], scores[positions[here]]
+        if self._count_of_others:
+            other = self._row_of_other[: self._count_of_others]
+            other_scores = self._others[: self._count_of_others] @ point
+            usable = (other >= 0) & (other < len(eligible))
+            usable &= eligible[np.where(usable, other, 0)]
+            rows = np.concatenate([rows, other[usable]])
+            scores = np.concatenate([scores, other_scores[usable]])
+        return _in_order(rows, scores, most)
 
-    def begin_index(self) -> Callable[[Callable[[], bool]], Callable[[], None] | None]:
-        """Return what makes an index of the rows as they are, for a thread beside the event loop.
+    def nearest(self, row: int, eligible: npt.NDArray[np.bool_], most: int) -> tuple[Rows, Floats]:
+        """Return the ``most`` eligible rows whose vectors lie most in the direction of a row's, and the cosines.
 
-        It takes what tells whether it is cancelled, and returns what puts the index into service, for the loop again;
-        None where it was cancelled. Rows that change meanwhile are looked at beside the index.
+        Where there are several cells, those that lie most in that direction are looked at.
         """
-        matrix, biases, rows = self._matrix, self._biases, np.flatnonzero(self._known[: self.rows])
-        changes = self.nearby.changes
+        self._reserve(max(len(eligible), row + 1))
+        vector = self._vector(row)
+        length = float(np.linalg.norm(vector))
+        if length == 0.0:
+            return np.empty(0, np.intp), np.empty(0, np.float32)
+        direction, cells = vector / np.float32(length), self.cells
+        asked = (
+            cells.like(direction, max(cells.reach, _AMONG * most)) if len(cells.starts) > 2 else np.zeros(1, np.intp)
+        )
+        cosines = cells.ask(direction, asked)
+        cosines /= self._lengths(asked)
+        rows = self._rows_at(asked, None, eligible)
+        here = np.flatnonzero(rows >= 0)
+        rows, cosines = rows[here], cosines[here]
+        if self._count_of_others:
+            other = self._row_of_other[: self._count_of_others]
+            other = other[(other >= 0) & (other < len(eligible))]
+            other = other[eligible[other]]
+            others = self._others[_FIRST_OTHER - self._place[other]][:, :-1]
+            lengths = np.linalg.norm(others, axis=1)
+            rows = np.concatenate([rows, other])
+            cosines = np.concatenate([cosines, others @ direction / np.where(lengths > 0.0, lengths, 1.0)])
+        places = best(cosines, most)
+        return _in_order(rows[places], cosines[places], most)
 
-        def build(is_cancelled: Callable[[], bool]) -> Callable[[], None] | None:
-            index = ItemIndex(matrix.shape[1])
-            if not index.build(rows, matrix, biases, is_cancelled=is_cancelled):
-                return None
-            return lambda: self.nearby.take(index, changes)
+    def _best_of(self, point: Floats, rows: Rows, most: int) -> tuple[Rows, Floats]:
+        """Ask these rows alone."""
+        scores = self._products(point, rows)
+        known = ~np.isnan(scores)
+        rows, scores = rows[known], scores[known]
+        places = best(scores, most)
+        return rows[places], scores[places]
 
-        return build
-
-    def take_index_of(self, other: ItemVectors) -> None:
-        """Use the index that other vectors of the same rows have, if these are like those that it was made of."""
-        self.nearby.take_over(other.nearby, self._matrix)
-
-    def scores_of(self, vector: Floats, rows: Rows) -> Floats:
-        """Return the model's score of some rows for a shopper's vector; NaN for those that it cannot score."""
-        self._reserve(int(rows.max(initial=-1)) + 1)
-        found: Floats = self._matrix[rows] @ vector
-        found += self._biases[rows]
-        found[~self._known[rows]] = np.nan
+    def _products(self, point: Floats, rows: Rows) -> Floats:
+        if len(rows) and int(rows.max()) >= len(self._place):
+            self._reserve(int(rows.max()) + 1)
+        places = self._place[rows]
+        if len(places) and int(places.min()) >= 0:
+            found: Floats = self.cells.points[places] @ point
+            return found
+        found = np.full(len(rows), np.nan, np.float32)
+        trained, others = places >= 0, places <= _FIRST_OTHER
+        found[trained] = self.cells.points[places[trained]] @ point
+        found[others] = self._others[_FIRST_OTHER - places[others]] @ point
         return found
 
-    def similarities(self, row: int, rows: int) -> Floats:
-        """Return the cosine of the first ``rows`` rows to one row."""
-        self._reserve(max(rows, row + 1))
-        found: Floats = self._matrix[:rows] @ (self._matrix[row] / self._norms[row])
-        found /= self._norms[:rows]
-        return found
+    def _rows_at(self, asked: npt.NDArray[np.intp], positions: Rows | None, eligible: npt.NDArray[np.bool_]) -> Rows:
+        """Return the row of each, or some, of the points of the cells asked; -1 for one that is not eligible."""
+        if len(self.cells.starts) > 2 or positions is not None:
+            rows = self._row_at[self.cells.places(asked, positions)].astype(np.intp)
+        else:
+            rows = self._row_at.astype(np.intp)
+        rows[rows >= len(eligible)] = -1
+        here = rows >= 0
+        rows[here] = np.where(eligible[rows[here]], rows[here], -1)
+        return rows
+
+    def _lengths(self, asked: npt.NDArray[np.intp]) -> Floats:
+        return self.cells.lengths[self.cells.places(asked)]
+
+    def _vector(self, row: int) -> Floats:
+        place = int(self._place[row])
+        if place >= 0:
+            return self.cells.points[place, :-1]
+        if place <= _FIRST_OTHER:
+            return self._others[_FIRST_OTHER - place, :-1]
+        return np.zeros(self._others.shape[1] - 1, np.float32)
 
     def _reserve(self, rows: int) -> None:
-        missing = rows - len(self._matrix)
+        missing = rows - len(self._place)
         if missing > 0:
-            more = max(missing, len(self._matrix), 1_024)
-            self._matrix = np.concatenate([self._matrix, np.zeros((more, self._matrix.shape[1]), np.float32)])
-            self._biases = np.concatenate([self._biases, np.zeros(more, np.float32)])
-            self._norms = np.concatenate([self._norms, np.ones(more, np.float32)])
-            self._known = np.concatenate([self._known, np.zeros(more, bool)])
+            more = max(missing, len(self._place), 1_024)
+            self._place = np.concatenate([self._place, np.full(more, _UNKNOWN, np.int32)])
+
+
+def _with_bias(vector: Floats) -> Floats:
+    """Return a shopper's vector with a 1 for the bias."""
+    point = np.ones(len(vector) + 1, np.float32)
+    point[:-1] = vector
+    return point
+
+
+def _in_order(rows: Rows, scores: Floats, most: int) -> tuple[Rows, Floats]:
+    order = np.lexsort((rows, -scores))[:most]
+    return rows[order], scores[order]
 
 
 def _ask_first(model: ServableModel) -> None:

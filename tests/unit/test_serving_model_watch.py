@@ -132,7 +132,8 @@ def test_items_trained_on_have_their_vector_and_others_that_of_their_content() -
     assert table.vectors is not None
     one = np.eye(4, dtype=np.float32)[0]
     assert table.vectors.known(4).tolist() == [True, True, False, True]
-    assert np.allclose(table.vectors.scores(one, 4), [model.item_vectors[0, 0], 0.75, 0.0, 0.75])
+    found = table.vectors.scores_of(one, np.arange(4))
+    np.testing.assert_allclose(found, [model.item_vectors[0, 0], 0.75, np.nan, 0.75], rtol=1e-6)
 
 
 class ChangesTheTable(FakeModel):
@@ -170,7 +171,7 @@ def test_items_that_come_while_a_model_is_prepared_are_described_too(items: int)
 
     assert table.vectors is not None
     assert table.vectors.known(1 + items).all()
-    assert np.allclose(table.vectors.scores(np.ones(4, np.float32), 1 + items), 2.25)
+    assert np.allclose(table.vectors.scores_of(np.ones(4, np.float32), np.arange(1 + items)), 2.25)
 
 
 def test_rows_set_together_are_as_rows_set_one_by_one() -> None:
@@ -184,8 +185,10 @@ def test_rows_set_together_are_as_rows_set_one_by_one() -> None:
 
     vector = np.array([1, -2, 3, -4], np.float32)
     assert together.known(5_000).tolist() == one_by_one.known(5_000).tolist()
-    np.testing.assert_allclose(together.scores(vector, 5_000), one_by_one.scores(vector, 5_000), rtol=1e-6)
-    np.testing.assert_allclose(together.similarities(6, 5_000), one_by_one.similarities(6, 5_000), rtol=1e-5)
+    rows, everything = np.arange(5_000), np.ones(5_000, bool)
+    np.testing.assert_allclose(together.scores_of(vector, rows), one_by_one.scores_of(vector, rows), rtol=1e-6)
+    for found, expected in zip(together.nearest(6, everything, 50), one_by_one.nearest(6, everything, 50), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
     numbers = np.arange(2_500)
     assert (
         together.numbering.rows(numbers).tolist()
