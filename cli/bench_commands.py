@@ -185,6 +185,7 @@ def bench_serve(
     users: Annotated[int, typer.Option(min=10, help="Known shoppers.")] = 10_000,
     seconds: Annotated[float, typer.Option(min=0.5, help="How long each rate is held.")] = 20.0,
     mixed_rate: Annotated[int, typer.Option(min=1, help="Requests per second of the mixed traffic.")] = 1_000,
+    think: Annotated[float, typer.Option(min=0.0, help="Seconds between two requests of one shopper.")] = 2.0,
     exponent: Annotated[float, typer.Option(min=0.0, max=5.0, help="Of Zipf's law, by which shoppers come.")] = 1.0,
     pages: Annotated[
         str | None, typer.Option(help="Pages of a visit in their order: home, listing, item.  [default: see docs]")
@@ -199,6 +200,7 @@ def bench_serve(
         users=users,
         seconds=seconds,
         mixed_rate=mixed_rate,
+        think=think,
         exponent=exponent,
         pages=pages,
         as_json=as_json,

@@ -10,24 +10,34 @@ from rich.table import Table
 
 from benchmarks.chaos import run as chaos_run
 from benchmarks.serve import run as serve_run
-from benchmarks.serve.sources import HOME, ITEM, LISTING
+from benchmarks.serve.sources import HOME, ITEM, LISTING, PAGES
 from benchmarks.slate_freshness import run as freshness_run
 from benchmarks.storm import run as storm_run
 from cli.bench import measure
 from cli.problem import WRONG_USE, Problem
 
-_PAGES = (HOME, LISTING, ITEM)
-
 
 def run_serve(
-    *, items: str, users: int, seconds: float, mixed_rate: int, exponent: float, pages: str | None, as_json: bool
+    *,
+    items: str,
+    users: int,
+    seconds: float,
+    mixed_rate: int,
+    think: float,
+    exponent: float,
+    pages: str | None,
+    as_json: bool,
 ) -> int:
     """Measure; print one JSON object or tables, progress on standard error."""
     options = serve_run.Options(
-        items=_numbers("--items", items, 1_000), users=users, seconds=seconds, mixed_rate=mixed_rate, exponent=exponent
+        items=_numbers("--items", items, 1_000),
+        users=users,
+        seconds=seconds,
+        mixed_rate=mixed_rate,
+        think_s=think,
+        exponent=exponent,
+        pages=PAGES if pages is None else _chosen("--pages", pages, (HOME, LISTING, ITEM), repeated=True),
     )
-    if pages is not None:
-        options = serve_run.Options(**{**_fields(options), "pages": _chosen("--pages", pages, _PAGES, repeated=True)})
     return measure(partial(serve_run.run, options), _show_serve if not as_json else None)
 
 
@@ -54,10 +64,6 @@ def run_chaos(*, seconds: float, rate: int, only: str | None, as_json: bool) -> 
     drills = chaos_run.DRILLS if only is None else _chosen("--only", only, chaos_run.DRILLS)
     options = chaos_run.Options(seconds=seconds, rate=rate, only=drills)
     return measure(partial(chaos_run.run, options), _show_chaos if not as_json else None)
-
-
-def _fields(options: serve_run.Options) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in options.__struct_fields__}
 
 
 def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:

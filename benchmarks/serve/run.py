@@ -19,7 +19,6 @@ _LARGE = 1_000_000
 _LIVE_RATE, _LIVE_RATE_LARGE = 200, 100
 _CACHED_RATE = 1_000
 _CONNECTIONS = 64
-_THINK_S = 2.0
 _WARM_S = 3.0
 
 
@@ -31,6 +30,8 @@ class Options(msgspec.Struct, frozen=True):
     seconds: float = 20.0
     """How long each rate is held."""
     mixed_rate: int = 1_000
+    think_s: float = 2.0
+    """Between two requests of one shopper, in mixed traffic."""
     exponent: float = 1.0
     pages: tuple[str, ...] = PAGES
     cached_users: int = 1_000
@@ -85,7 +86,7 @@ def _measure(stack: Stack, options: Options, section: Section, figures: dict[str
         n=options.n,
         exponent=options.exponent,
         pages=options.pages,
-        at_once=max(100, round(options.mixed_rate * _THINK_S)),
+        at_once=max(10, round(options.mixed_rate * options.think_s)),
         items=stack.items,
     )
     trivial = Plan(stack.url, TRIVIAL, options.seconds / 2, connections=_CONNECTIONS)
@@ -156,7 +157,7 @@ def _words(options: Options) -> dict[str, str]:
         MIXED: f"visits of {visits} pages ({', '.join(options.pages)}) with {clicks} own clicks posted between, by "
         f"{options.users:,} known shoppers drawn by Zipf's law with exponent {options.exponent:g}; a home page asks "
         f"the shopper's home slate, a listing what is in demand in a category, an item page what is similar to it; "
-        f"{CLICK}s count as requests, {_THINK_S:g} s between requests of one shopper",
+        f"{CLICK}s count as requests, {options.think_s:g} s between requests of one shopper",
     }
 
 

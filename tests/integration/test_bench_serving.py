@@ -13,7 +13,9 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def test_serve_tells_rates_and_latencies_of_each_kind_of_traffic() -> None:
-    result = bench("serve", "--items", "1000", "--users", "50", "--seconds", "1", "--mixed-rate", "60")
+    result = bench(
+        "serve", "--items", "1000", "--users", "50", "--seconds", "1", "--mixed-rate", "60", "--think", "0.5"
+    )
     figures = result["sizes"]["1000"]
     for kind in ("live", "cached", "mixed"):
         for load in figures[kind].values():
@@ -51,10 +53,10 @@ def test_a_storm_of_stock_changes_tells_for_how_long_sold_out_items_were_seen() 
 
 
 def test_chaos_tells_what_was_answered_while_processes_were_killed() -> None:
-    result = bench("chaos", "--seconds", "6", "--rate", "20", "--only", "dataflow,api")
-    assert set(result["drills"]) == {"dataflow", "api"}
+    result = bench("chaos", "--seconds", "5", "--rate", "20", "--only", "api")
+    assert set(result["drills"]) == {"api"}
     for drill in result["drills"].values():
-        assert drill["requests"] == 108
+        assert drill["requests"] == 90
         assert drill["answered_ratio"] >= drill["answered_ratio_without_retry"] > 0.5
         assert drill["events_acknowledged"] > 0
         assert drill["events_lost"] == 0
@@ -68,13 +70,12 @@ def slate(*items: str) -> bytes:
 def test_the_storm_counts_an_item_as_sold_out_from_the_acknowledgement_until_it_may_be_back() -> None:
     flipping = item_ids(2)
     storm = Storm(flipping, 2, ["anna"], 1, 20, limit_s=1.0)
-    look, sell_out = storm.next(), storm.next()
-    assert (look.kind, sell_out.kind) == (SLATE, STOCK)
+    sell_out, look = storm.next(), storm.next()
+    assert (sell_out.kind, look.kind) == (STOCK, SLATE)
     storm.answered(look, 200, slate(flipping[0]), 9.0)
     storm.answered(sell_out, 202, b"", 10.0)
     storm.answered(look, 200, slate(flipping[0], "other"), 10.5)
     storm.answered(look, 200, slate(flipping[1]), 11.5)
-    storm.next()
     bring_back = storm.next()
     storm.answered(look, 200, slate(flipping[0]), 12.0)
     assert bring_back.kind == STOCK
