@@ -41,7 +41,7 @@ _SUMMARY = {
     "damage": None,
 }
 _ACTIVATED = {"version": _BEFORE, "before": _MODEL, "skipped": {}}
-_ERASURE = {
+_ERASURE: dict[str, Any] = {
     "erasure_id": "33438e4d5603013f28c10cf7",
     "status": "pending",
     "phase": "waiting",
