@@ -27,6 +27,7 @@ from recommender.serving.item_table import ItemTable
 from recommender.serving.model_watch import ModelWatcher
 from recommender.serving.popular import RENEWED_AFTER_S
 from recommender.serving.refresh import TableRefresher
+from recommender.serving.shared import SharedModels
 from recommender.serving.slate_cache import SlateCache
 from recommender.serving.slate_store import SlateStore
 from recommender.serving.surfaces.watch import SurfaceWatcher
@@ -63,7 +64,8 @@ class Backend:
         self.answering = Answering(self.table, self.cache, self.slates, metrics, settings.deadline_ms / 1_000)
         self.models = ModelRegistry(Installation(settings.data_dir).models_dir, serves=True)
         self.models_work = asyncio.Lock()
-        self.watcher = ModelWatcher(self.table, self.models, metrics.model_swap_seconds.observe)
+        shared = SharedModels(installation.shared_dir) if settings.api_workers > 1 else None
+        self.watcher = ModelWatcher(self.table, self.models, metrics.model_swap_seconds.observe, shared)
         self._features: FeastFeatures | None = None
         self._refresher: TableRefresher | None = None
         self._opening = _OPENING

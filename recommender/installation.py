@@ -45,6 +45,7 @@ class Installation:
         self.state_dir = self.data_dir / "state"
         self.history_dir = self.data_dir / "history"
         self.models_dir = self.data_dir / "models"
+        self.shared_dir = self.data_dir / "shared"
         self.surfaces_path = self.data_dir / "surfaces.yaml"
         self.validation_dir = self.data_dir / "validation"
         self.rejects_dir = self.data_dir / "rejects"

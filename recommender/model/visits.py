@@ -6,6 +6,7 @@ SIGMOD 2022 (VMIS-kNN: of each item only the latest visits are looked at).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -68,6 +69,20 @@ class Visits:
         starts = np.r_[0, np.cumsum(lengths)].astype(np.int64)
         places = np.arange(starts[-1]) + np.repeat(begins - starts[:-1], lengths)
         return cls(starts, items[places].astype(np.int32), times_us[ends].astype(np.int64))
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Visits:
+        """Return the index that `arrays` are of, without computing anything again."""
+        index = cls(arrays["starts"], arrays["items"], arrays["ends_us"])
+        index._by_item = arrays["by_item"], arrays["begins"]
+        index._rarity = arrays["rarity"]
+        return index
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all that questions are answered from, what is computed before the first one included."""
+        by_item, begins = self._by_item
+        kept: dict[str, npt.NDArray[Any]] = {"starts": self.starts, "items": self.items, "ends_us": self.ends_us}
+        return kept | {"by_item": by_item, "begins": begins, "rarity": self._rarity}
 
     def __len__(self) -> int:
         return len(self.ends_us)

@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from recommender.serving.cells import cells_for, make_cells
+from recommender.serving.cells import Cells, cells_for, make_cells
 from recommender.serving.item_table import ItemTable
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.ports import ServableModel
+from recommender.serving.shared import SharedModels
 
 _LOOK_EVERY_S = 0.5
 _FEW_ROWS = 50
@@ -56,13 +57,24 @@ class ModelWatcher:
 
     A model is read and put in order beside the event loop, row by row of the item table; then the loop changes to it
     from one request to the next.
+
+    Args:
+        table: the items.
+        models: where models are.
+        observe_swap: told how long each change to another model took [s].
+        shared: holds the models' arrays for several processes; without it this one has them to itself.
     """
 
     def __init__(
-        self, table: ItemTable, models: Models, observe_swap: Callable[[float], None] = lambda seconds: None
+        self,
+        table: ItemTable,
+        models: Models,
+        observe_swap: Callable[[float], None] = lambda seconds: None,
+        shared: SharedModels | None = None,
     ) -> None:
         self._table = table
         self._models = models
+        self._shared = shared
         self._observe_swap = observe_swap
         self._woken = asyncio.Event()
         self._sorter = ThreadPoolExecutor(1, "cells", initializer=_step_back)
@@ -136,12 +148,18 @@ class ModelWatcher:
         await asyncio.to_thread(before.clear)  # freeing a large model takes some milliseconds
 
     def _prepare(self, version: str) -> ItemVectors:
-        model = self._models.load(version)
-        count = cells_for(len(model.item_ids))
-        cells = self._sorter.submit(make_cells, model.item_vectors, model.item_biases, count).result()
+        if self._shared is None:
+            model = self._models.load(version)
+            cells = self._sorted(model)
+        else:
+            model, cells = self._shared.load(lambda: self._models.load(version), self._sorted)
         vectors = ItemVectors(model, cells)
         vectors.put_all(self._table.ids, self._table.catalogue)
         return vectors
+
+    def _sorted(self, model: ServableModel) -> Cells:
+        count = cells_for(len(model.item_ids))
+        return self._sorter.submit(make_cells, model.item_vectors, model.item_biases, count).result()
 
 
 def _step_back() -> None:
