@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -23,6 +24,8 @@ from api.metrics import Metrics, RequestTimer
 from api.rate_limits import RateLimits
 from recommender.installation import resolve_redis_url
 from recommender.settings import Settings, require_loopback_for_dev
+
+_log = logging.getLogger(__name__)
 
 _TAGS = [
     {"name": "events", "description": "What shoppers do."},
@@ -51,6 +54,8 @@ def create_app(settings: Settings) -> FastAPI:
         backend.start()
         erasures = app.state.erasures = Erasures(settings)
         erasures.start()
+        for warning in [] if settings.dev else keyring.warnings():
+            _log.warning("%s", warning)
         following = asyncio.create_task(keyring.follow())
         try:
             yield
@@ -68,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_tags=_TAGS,
         lifespan=lifespan,
         redirect_slashes=False,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from fastapi import APIRouter
+import orjson
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api.errors import RequestProblem
+from api.errors import JSON, RequestProblem
 
 _KINDS = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -52,6 +53,15 @@ router = APIRouter(include_in_schema=False)
 async def docs() -> Response:
     """Show the API's description."""
     return HTMLResponse(_PAGE, headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/openapi.json")
+async def description(request: Request) -> Response:
+    """Give the API's description; made into JSON once, as anybody may ask for it."""
+    state = request.app.state
+    if not hasattr(state, "description"):
+        state.description = orjson.dumps(request.app.openapi())
+    return Response(state.description, media_type=JSON)
 
 
 @router.get("/docs/assets/{name}")

@@ -86,8 +86,11 @@ def run(
     """Replay a data set; print the summary on standard output, progress and errors on standard error."""
     factor = speed_factor(speed)
     loader = open_dataset(dataset, file)
-    installation = Installation(read_settings().data_dir)
+    settings = read_settings()
+    installation = Installation(settings.data_dir)
     rejects_dir = installation.rejects_dir
+    if api_key is None and settings.api_key is not None:
+        api_key = settings.api_key.get_secret_value()
     key = api_key or key_for(installation, url)
     code = DONE
     with LoadReport(dataset, file, rejects_dir) as report, sigterm_interrupts():

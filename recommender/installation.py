@@ -91,10 +91,13 @@ def key_for(installation: Installation, url: str) -> str | None:
     record = installation.run_record()
     if record is None or record.api_key is None:
         return None
-    own = urlsplit(record.api_url)
-    asked = urlsplit(url)
-    same = asked.hostname == own.hostname or {asked.hostname, own.hostname} <= _THIS_COMPUTER
-    return record.api_key if same and asked.port == own.port and asked.scheme == own.scheme else None
+    try:
+        asked, own = urlsplit(url), urlsplit(record.api_url)
+        same_port = asked.port == own.port
+    except ValueError:  # no address at all
+        return None
+    same_host = asked.hostname == own.hostname or {asked.hostname, own.hostname} <= _THIS_COMPUTER
+    return record.api_key if same_host and same_port and asked.scheme == own.scheme else None
 
 
 def resolve_redis_url(settings: Settings) -> str:
