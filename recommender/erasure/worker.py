@@ -44,6 +44,7 @@ _ALIVE_S = 60.0
 _FEATURES, _LEARNER = "features", "learner"
 _IN_KAFKA = "event log: Kafka removes no single events; those of the user stay until the retention of the topic is over"
 
+_GOES_ON = "history: holds events that came while the user was being erased; erase the user again once none come"
 _DAMAGED = "model {}: is damaged and may name the user; remove it with `liveshelf models prune`"
 
 _log = logging.getLogger(__name__)
@@ -137,6 +138,7 @@ class Eraser:
         if left and batch.round < MOST_ROUNDS:
             batch.round += 1
             return "drop"
+        batch.remarks = [_GOES_ON] if left else []
         return "clean"
 
     def _clean(self, batch: Batch) -> Phase:

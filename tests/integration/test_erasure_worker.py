@@ -1,0 +1,162 @@
+"""The worker of erasures on each kind of event log: broken off anywhere, beside others, with several processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import redis
+
+from recommender.erasure.book import ErasureBook, ErasureStatus
+from recommender.erasure.worker import Eraser
+from recommender.eventlog import SHOPPER, LogRecord, open_event_log
+from recommender.settings import Settings
+from recommender.store.repository import apply
+from tests.erasing import (
+    ERASED,
+    OTHERS,
+    append,
+    history_of_others,
+    records,
+    rows_of_others,
+    traces_in_files,
+    traces_in_redis,
+)
+from tests.integration.stream import Stream, eventually
+from tests.integration.test_cluster import Cluster
+
+
+class Broken(Exception):
+    """The process is killed, as it were."""
+
+
+@contextmanager
+def streaming(settings: Settings) -> Iterator[Stream]:
+    apply(settings)
+    append(settings, records())
+    stream = Stream(settings)
+    stream.start()
+    try:
+        stream.wait_until_drained()
+        yield stream
+    finally:
+        stream.kill()
+
+
+def work(settings: Settings, client: redis.Redis, rest: Callable[[float], None] = time.sleep) -> bool:
+    with closing(open_event_log(settings)) as log:
+        return Eraser(settings, client, log, rest).work()
+
+
+def test_an_erasure_is_complete_on_each_event_log(log_settings: Settings) -> None:
+    settings = log_settings
+    client = redis.Redis.from_url(str(settings.redis_url))
+    book = ErasureBook(client)
+    with streaming(settings):
+        features, history = rows_of_others(settings), history_of_others(settings)
+        opened, is_new = book.open(ERASED, "key-1")
+        assert is_new
+        assert work(settings, client)
+        status = book.status(opened.erasure_id)
+        assert status is not None
+        assert (status.status, status.counts["history_events"]) == ("complete", 84)
+        assert traces_in_redis(client) == []
+        assert traces_in_files(settings.data_dir) == []
+        assert (rows_of_others(settings), history_of_others(settings)) == (features, history)
+        in_kafka = settings.event_log is not None
+        assert any("Kafka removes no single events" in remark for remark in status.remarks) == in_kafka
+        assert status.counts.get("log_entries", 0) == (0 if in_kafka else 84)
+        assert not work(settings, client), "there is nothing left to do"
+
+
+def test_a_worker_that_is_broken_off_again_and_again_gets_there(settings: Settings) -> None:
+    client = redis.Redis.from_url(str(settings.redis_url))
+    book = ErasureBook(client)
+    calls = [0]
+
+    def rest(seconds: float) -> None:
+        time.sleep(seconds)
+        calls[0] -= 1
+        if calls[0] < 0:
+            raise Broken
+
+    with streaming(settings):
+        history = history_of_others(settings)
+        opened, _ = book.open(ERASED)
+        phases, broken = set(), 0
+        for attempt in range(60):
+            calls[0] = 1 + 3 * attempt
+            try:
+                work(settings, client, rest)
+                break
+            except Broken:
+                broken += 1
+                status = book.status(opened.erasure_id)
+                assert status is not None
+                phases.add(status.phase)
+        assert broken > 5
+        assert {"find", "drop", "sweep"} <= phases
+        done = book.status(opened.erasure_id)
+        assert done is not None
+        assert done.status == "complete"
+        assert traces_in_redis(client) == []
+        assert traces_in_files(settings.data_dir) == []
+        assert history_of_others(settings) == history
+
+
+def test_of_several_workers_one_does_the_work_and_users_go_together(settings: Settings) -> None:
+    client = redis.Redis.from_url(str(settings.redis_url))
+    book, other = ErasureBook(client), ErasureBook(client)
+    assert book.lock()
+    book.open(ERASED)
+    assert not work(settings, client), "another one has the lock"
+    book.unlock()
+    assert other.lock()
+    other.unlock()
+    with streaming(settings) as stream:
+        opened: list[ErasureStatus] = [book.open(user_id)[0] for user_id in (ERASED, OTHERS[0], "nobody")]
+        again, is_new = other.open(ERASED)
+        assert not is_new
+        began = time.monotonic()
+        assert work(settings, client)
+        assert time.monotonic() - began < 60
+        found = [book.status(status.erasure_id) for status in opened]
+        assert all(status is not None and status.status == "complete" for status in found)
+        assert [status.counts.get("history_events", 0) for status in found if status] == [84, 84, 0]
+        assert traces_in_redis(client) == []
+        late, is_new = book.open(ERASED)
+        assert is_new, "once it is complete, the same user is a new one"
+        assert late.erasure_id != again.erasure_id
+        assert work(settings, client)
+        stream.wait_until_drained()
+
+
+def test_a_control_event_that_a_stranger_puts_into_the_log_erases_nobody(settings: Settings) -> None:
+    client = redis.Redis.from_url(str(settings.redis_url))
+    with streaming(settings) as stream:
+        features = rows_of_others(settings)
+        forged = b'{"liveshelf_control":{"batch_id":"../x","step":"drop"},"proof":"%s"}' % (b"0" * 64)
+        append(settings, [LogRecord(SHOPPER, "x", forged)])
+        stream.wait_until_drained()
+        assert rows_of_others(settings) == features
+        assert client.zcard("liveshelf:deadletters:by_last_seen") == 1
+
+
+def test_a_cluster_of_processes_erases_as_one_does(settings: Settings) -> None:
+    client = redis.Redis.from_url(str(settings.redis_url))
+    apply(settings)
+    append(settings, records())
+    cluster = Cluster(settings)
+    cluster.start(3)
+    try:
+        with closing(open_event_log(settings)) as log:
+            eventually(lambda: log.lag("features") == 0, 120)
+        features, history = rows_of_others(settings), history_of_others(settings)
+        ErasureBook(client).open(ERASED)
+        assert work(settings, client)
+        assert traces_in_redis(client) == []
+        assert traces_in_files(settings.data_dir) == []
+        assert (rows_of_others(settings), history_of_others(settings)) == (features, history)
+    finally:
+        cluster.clear()
