@@ -13,6 +13,7 @@ import typer
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from cli.bench_commands import bench
+from cli.surface_commands import surfaces
 
 app = typer.Typer(
     name="liveshelf",
@@ -40,6 +41,7 @@ keys = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(keys, name="keys")
+app.add_typer(surfaces, name="surfaces")
 app.add_typer(bench, name="bench")
 
 DataDir = Annotated[
