@@ -25,11 +25,15 @@ def user_id(number: int) -> str:
 
 
 def rows(shoppers: int, items: int, now_us: int, seed: int = 0) -> Iterator[list[FeatureRow]]:
-    """Yield the rows of each shopper: known for three days, lately looking around in one category."""
+    """Yield the rows of each shopper: known for three days, lately looking around in one category.
+
+    Items are looked at as the shop's activity has it, by Zipf's law with exponent 1, the first one most often.
+    """
     rng, ids = np.random.default_rng(seed), item_ids(items)
+    chances = np.cumsum(1.0 / np.arange(1, items + 1))
     for number in range(shoppers):
         name, memory = user_id(number), FeatureMemory()
-        places = rng.integers(items, size=_EARLIER + 1).tolist()
+        places = np.searchsorted(chances, rng.random(_EARLIER + 1) * chances[-1]).tolist()
         for at, place in enumerate(places[:_EARLIER]):
             kind = "purchase" if at % 4 == 3 else "view"
             memory.take(_event(name, ids, place, kind, now_us - 3 * _DAY_US + at * _DAY_US // 6, at), items=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,7 +21,9 @@ PAGES = (HOME, LISTING, ITEM, ITEM, LISTING, ITEM, ITEM, LISTING, ITEM, ITEM)
 _ITEM_ID = b'"item_id":"'
 _DRAWN = 65_536
 _CLICKED_AMONG = 10
-"""Places of a slate from which an item is clicked."""
+"""Places of a slate from which an item is clicked, the one at place k with a weight of 1 / (k + 1)."""
+_CLICK_CHANCES = [sum(1 / k for k in range(1, upto + 1)) for upto in range(1, _CLICKED_AMONG + 1)]
+_CLICK_CHANCES = [chance / _CLICK_CHANCES[-1] for chance in _CLICK_CHANCES]
 _OK, _ACCEPTED = 200, 202
 
 
@@ -127,7 +130,7 @@ class Visits:
             found = body.count(_ITEM_ID)
             right = status == _OK and found > 0
             if right:
-                visit.item = _item_at(body, int(self._draw() * min(found, _CLICKED_AMONG)))
+                visit.item = _item_at(body, min(found - 1, bisect(_CLICK_CHANCES, self._draw())))
         self._idle.append(visit)
         return right
 
