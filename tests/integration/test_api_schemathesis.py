@@ -25,10 +25,13 @@ from schemathesis.specs.openapi.checks import (
 
 from api.app import create_app
 from recommender.changes import ChangePublisher
+from recommender.installation import Installation
+from recommender.model.registry import ModelRegistry
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
 from tests.conftest import free_port
 from tests.e2e.api_server import running_api, wait_until
+from tests.models import saved
 from tests.spec.test_slate import SHOP, activity, catalogue
 
 pytestmark = pytest.mark.timeout(300)
@@ -65,10 +68,32 @@ def address(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 for row in rows:
                     ChangePublisher(told).publish(row.view, [row.key])
         features.close()
+        registry = ModelRegistry(Installation(settings.data_dir).models_dir)
+        for version in saved(registry, 2):
+            registry.activate(version)
         client.headers["authorization"] = f"Bearer {KEY}"
         wait_until(lambda: len(client.get("/v1/trending?n=7").json()["items"]) == 7)
         yield str(client.base_url)
         assert "Traceback" not in (folder / "api.log").read_text()
+
+
+def test_every_address_has_a_request_that_succeeds_as_described(address: str) -> None:
+    known = {"item_id": "trail", "user_id": "u-42", "version": "current"}
+    found = [operation.ok() for operation in description.get_all_operations()]
+    found.sort(key=lambda operation: operation.method == "delete" and "user_id" not in operation.path)  # the item last
+    found.sort(key=lambda operation: operation.path != "/v1/users/{user_id}")  # the erasure first: it is asked after
+    for operation in found:
+        names = [parameter.name for parameter in operation.path_parameters]
+        request: dict[str, Any] = {"path_parameters": {name: known[name] for name in names}}
+        if "requestBody" in operation.definition.raw:
+            examples = operation.definition.raw["requestBody"]["content"]["application/json"]["examples"]
+            request |= {"body": next(iter(examples.values()))["value"], "media_type": "application/json"}
+        case = operation.Case(**request)
+        answer = case.call_and_validate(
+            base_url=address, headers={"authorization": f"Bearer {KEY}"}, checks=CHECKS, timeout=20
+        )
+        assert answer.status_code < 300, f"{operation.method} {operation.path}: {answer.text}"
+        known |= {name: value for name, value in answer.json().items() if name == "erasure_id"}
 
 
 @description.parametrize()
