@@ -83,7 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CROSS_ORIGIN)
     app.add_middleware(AnswerHeaders)
     app.add_middleware(RequestTimer, metrics=metrics)
-    for part in (hidden, ingest, slates, users, models, health, docs_page):
+    for part in (slates, ingest, hidden, users, models, health, docs_page):
         app.router.routes.extend(part.router.routes)  # an included router would look for each route twice
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     if not settings.dev:

@@ -18,7 +18,7 @@ KINDS = (
     "'begin_checkout', 'purchase', 'payment', 'refund', 'survey_answer', 'exposure', 'item_upsert', 'item_delete', "
     "'stock_change'"
 )
-SURFACES = "Input should be 'home', 'similar', 'trending', 'cart', 'category' or 'search'"
+SURFACES = "must be one of home, similar, bought_together, cart, trending, category, search, recently_viewed, rank"
 
 
 class BadInput(NamedTuple):
