@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-import pyarrow.parquet as pq
 
 from recommender.erasure.control import is_control
 from recommender.erasure.naming import named_in_entry, whose
@@ -14,7 +13,7 @@ from recommender.eventlog import SHOPPER, EventLog, LogEntry, LogPositionLost, P
 from recommender.events import InvalidEvent
 from recommender.features import implicit_session
 from recommender.history import EVENTS, part_files
-from recommender.history.erasing import NOBODY, PERSONAL_TABLES, Persons, columns_of, files_with
+from recommender.history.erasing import PERSONAL_TABLES, Persons, files_with
 
 _ENTRIES = 2_000
 """Of the event log that are read at once."""
@@ -72,10 +71,8 @@ def meet_in_log(log: EventLog, sessions: Sessions, rest: Rest) -> None:
 def meet_in_history(history_dir: Path, sessions: Sessions, rest: Rest) -> None:
     """Find the users' sessions in the history."""
     users = Persons(sessions.users, frozenset())
-    for path, _ in files_with(EVENTS, users, part_files(history_dir, EVENTS)):
-        rest()
-        found = pq.read_table(path, columns=columns_of(EVENTS), partitioning=None).to_pylist()
-        for row in found:
+    for _, found in files_with(EVENTS, users, part_files(history_dir, EVENTS), rest):
+        for row in found.to_pylist():
             sessions.meet(row["user_id"], row["session_id"])
 
 
@@ -101,13 +98,15 @@ def find_in_log(log: EventLog, persons: Persons, rest: Rest) -> Iterator[LogFind
         yield LogFinds(partition, found, controls)
 
 
-def count_in_history(history_dir: Path, persons: Persons, rest: Rest) -> dict[str, int]:
-    """Return how many rows of each table are theirs."""
-    counts: dict[str, int] = {}
-    if persons == NOBODY:
-        return counts
+def count_in_history(history_dir: Path, sessions: Sessions, rest: Rest) -> dict[str, Counter[str]]:
+    """Return for each user how many rows of each table are the user's."""
+    persons = sessions.persons()
+    owner = {session_id: user_id for user_id, own in sessions.of.items() for session_id in own}
+    counts: dict[str, Counter[str]] = {}
     for table in PERSONAL_TABLES:
-        for _, count in files_with(table, persons, part_files(history_dir, table)):
-            rest()
-            counts[table] = counts.get(table, 0) + count
+        for _, found in files_with(table, persons, part_files(history_dir, table), rest):
+            for row in found.to_pylist():
+                user_id = row.get("user_id", "")
+                whose_row = user_id if user_id in sessions.users else owner[row["session_id"]]
+                counts.setdefault(whose_row, Counter())[table] += 1
     return counts

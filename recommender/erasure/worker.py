@@ -116,10 +116,10 @@ class Eraser:
         meet_in_log(self._log, sessions, self._breathe)
         self._know(batch, sessions)
         batch.counts = {}
+        found = count_in_history(self._installation.history_dir, sessions, self._breathe)
         for user_id in sorted(sessions.users):
-            persons = Persons(frozenset([user_id]), frozenset(sessions.of[user_id]))
             batch.count(user_id, "sessions", len(sessions.of[user_id]) - 1)
-            for table, count in count_in_history(self._installation.history_dir, persons, self._breathe).items():
+            for table, count in found.get(user_id, {}).items():
                 batch.count(user_id, f"history_{table}", count)
         return "drop"
 
@@ -134,7 +134,7 @@ class Eraser:
     def _sweep(self, batch: Batch) -> Phase:
         """Have the stream sweep its files, now that it never goes back to what they held."""
         self._send(batch, "sweep")
-        left = count_in_history(self._installation.history_dir, self._persons(batch), self._breathe)
+        left = count_in_history(self._installation.history_dir, self._sessions(batch), self._breathe)
         if left and batch.round < MOST_ROUNDS:
             batch.round += 1
             return "drop"

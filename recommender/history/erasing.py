@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,16 +58,26 @@ def columns_of(name: str) -> list[str]:
     return [column for column in (USER, SESSION) if column in SCHEMAS[name].names]
 
 
-def files_with(name: str, persons: Persons, files: Collection[Path]) -> Iterator[tuple[Path, int]]:
-    """Yield those of a table's files that hold rows of theirs, each with their number."""
+def files_with(
+    name: str, persons: Persons, files: Collection[Path], rest: Callable[[], None] = lambda: None
+) -> Iterator[tuple[Path, pa.Table]]:
+    """Yield those of a table's files that hold rows of theirs, each with the columns ``columns_of(name)`` of these.
+
+    Args:
+        name: of the table.
+        persons: who.
+        files: where to look.
+        rest: called before each file; may raise to end the work.
+    """
     for path in files:
+        rest()
         try:
-            found = pq.read_table(path, columns=columns_of(name), partitioning=None)
+            table = pq.read_table(path, columns=columns_of(name), partitioning=None)
         except FileNotFoundError:  # merged meanwhile
             continue
-        count = pc.sum(theirs(name, found, persons)).as_py() or 0
-        if count:
-            yield path, count
+        found = table.filter(theirs(name, table, persons))
+        if len(found):
+            yield path, found
 
 
 def without(path: Path, name: str, persons: Persons) -> pa.Table:
