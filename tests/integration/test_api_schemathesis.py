@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 import pytest
 import redis
 import schemathesis
@@ -94,6 +95,38 @@ def test_every_address_has_a_request_that_succeeds_as_described(address: str) ->
         )
         assert answer.status_code < 300, f"{operation.method} {operation.path}: {answer.text}"
         known |= {name: value for name, value in answer.json().items() if name == "erasure_id"}
+
+
+def test_every_body_is_bounded_and_looked_at_for_its_type(address: str) -> None:
+    def pieces(count: int) -> Iterator[bytes]:
+        yield from (b" " * 65_536 for _ in range(count))
+
+    json, text = {"content-type": "application/json"}, {"content-type": "text/plain"}
+    with httpx.Client(base_url=address, headers={"x-api-key": KEY}, timeout=20) as client:
+        for operation in [each.ok() for each in description.get_all_operations()]:
+            if "requestBody" not in operation.definition.raw:
+                continue
+            path = operation.path.replace("{", "").replace("}", "")
+            wrong = [
+                (413, client.request(operation.method, path, content=b" " * 1_048_577, headers=json)),
+                (413, client.request(operation.method, path, content=pieces(17), headers=json)),
+                (415, client.request(operation.method, path, content=b"{}", headers=text)),
+                (
+                    415,
+                    client.request(operation.method, path, content=b"{}", headers=json | {"content-encoding": "gzip"}),
+                ),
+                (400, client.request(operation.method, path, content=b"{", headers=json)),
+            ]
+            for status, answer in wrong:
+                assert (answer.status_code, "error" in answer.json()) == (status, True), f"{operation.method} {path}"
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/items", "/v1/stock"])
+def test_a_batch_holds_a_thousand_entries_at_most(address: str, path: str) -> None:
+    headers = {"x-api-key": KEY, "content-type": "application/json"}
+    answer = httpx.post(f"{address}{path}", content=b"[" + b"{}," * 1_000 + b"{}]", headers=headers, timeout=20)
+    assert answer.status_code == 413
+    assert answer.json()["error"]["message"] == "body: must hold at most 1000 entries; got 1001"
 
 
 @description.parametrize()

@@ -69,7 +69,7 @@ def test_nothing_waits_for_a_redis_that_is_not_ours(tmp_path: Path) -> None:
     ("host", "url"),
     [
         ("127.0.0.1", "http://127.0.0.1:8000"),
-        ("0.0.0.0", "http://127.0.0.1:8000"),  # noqa: S104
+        ("0.0.0.0", "http://127.0.0.1:8000"),
         ("::", "http://[::1]:8000"),
         ("::1", "http://[::1]:8000"),
         ("shop.local", "http://shop.local:8000"),
