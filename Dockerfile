@@ -21,10 +21,11 @@ COPY benchmarks benchmarks
 COPY cli cli
 COPY dataflows dataflows
 COPY feature_repo feature_repo
+COPY liveshelf_client liveshelf_client
 COPY recommender recommender
 COPY validation validation
 RUN /tmp/uv/bin/uv pip install --python /opt/liveshelf --no-cache --no-deps --no-build-isolation --offline --editable . \
-    && /opt/liveshelf/bin/python -m compileall -q api benchmarks cli dataflows feature_repo recommender validation
+    && /opt/liveshelf/bin/python -m compileall -q api benchmarks cli dataflows feature_repo liveshelf_client recommender validation
 
 FROM python:3.11-slim-bookworm
 # libgomp1: the OpenMP runtime that LightFM trains with.
