@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -142,7 +143,14 @@ class ItemTable:
 
     def rows_of(self, item_ids: Iterable[str]) -> list[int]:
         """Return the rows of those items that are loaded, in their order."""
-        return [row for row in map(self.row_of, item_ids) if row is not None]
+        row_of, loaded = self._row_of, self._loaded
+        return [row for item_id in item_ids if (row := row_of.get(item_id)) is not None and loaded.item(row)]
+
+    def row_numbers(self, item_ids: Collection[str]) -> Rows:
+        """Return the row of each item; -1 for one that is not loaded."""
+        rows = np.fromiter(map(self._row_of.get, item_ids, repeat(-1)), np.intp, len(item_ids))
+        rows[~self._loaded[rows]] = -1
+        return rows
 
     def unloaded(self, item_ids: Iterable[str]) -> list[str]:
         """Return those items that are not loaded."""

@@ -5,13 +5,14 @@ Training and serving both describe candidates by this module, so what the ranker
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from recommender.features.session import SessionFeatures
+from recommender.model.sums import distinct_numbers
 from recommender.serving.candidates import Candidates
 from recommender.serving.interest import Interest
 from recommender.serving.item_table import ItemTable
@@ -58,6 +59,7 @@ FEATURES: tuple[str, ...] = (
 _COLUMN = {name: place for place, name in enumerate(FEATURES)}
 _DAY_MS = 86_400_000.0
 _MINUTE_MS = 60_000.0
+_RANKS = np.log2(1.0 + np.arange(4_096)).astype(np.float32)
 
 
 class Matrix(NamedTuple):
@@ -66,7 +68,9 @@ class Matrix(NamedTuple):
     rows: Rows
     """Rows of the item table, ascending."""
     values: Floats
-    """float32 [n, len(FEATURES)]; NaN for what is unknown or does not apply."""
+    """float32 [n, len(FEATURES)], column by column; NaN for what is unknown or does not apply."""
+    places: npt.NDArray[np.integer]
+    """Of each candidate of each source, one source after the other, the place among the rows."""
 
 
 def candidate_matrix(
@@ -87,23 +91,26 @@ def candidate_matrix(
         vector: the shopper's vector; None where the model does not know the shopper.
         now_us: the instant of the request.
     """
-    lists = [c.rows for c in candidates if len(c.rows)]
-    rows = np.unique(np.concatenate(lists)) if lists else np.empty(0, np.intp)
-    values = np.full((len(rows), len(FEATURES)), np.nan, np.float32)
-    if not len(rows):
-        return Matrix(rows, values)
+    lists = [c for c in candidates if len(c.rows)]
+    if not lists:
+        return Matrix(np.empty(0, np.intp), np.empty((0, len(FEATURES)), np.float32), np.empty(0, np.intp))
+    rows, places = distinct_numbers(np.concatenate([c.rows for c in lists]), len(table.ids))
+    columns = np.full((len(FEATURES), len(rows)), np.nan, np.float32)
+    values = columns.T
     if vector is not None and table.vectors is not None:
         _by_model(values, table.vectors.scores_of(vector, rows))
-    for some in candidates:
-        if some.source in SOURCES and len(some.rows):
-            _by_source(values, rows, some)
+    at = 0
+    for some in lists:
+        if some.source in SOURCES:
+            _by_source(columns, places[at : at + len(some.rows)], some)
+        at += len(some.rows)
     now_ms = now_us / 1000.0
     _items(values, table, rows, wishes, now_ms)
     _looks(values, table, rows, wishes, now_ms)
     _bought(values, table, rows, wishes, now_ms)
     _tastes(values, table, rows, wishes)
-    _shopper(values, wishes, sessions, now_ms)
-    return Matrix(rows, values)
+    _shopper(columns, wishes, sessions, now_ms)
+    return Matrix(rows, values, places)
 
 
 def _by_model(values: Floats, scores: Floats) -> None:
@@ -113,17 +120,17 @@ def _by_model(values: Floats, scores: Floats) -> None:
         values[known, _COLUMN["model_rank"]] = _ranks(scores[known])
 
 
-def _by_source(values: Floats, rows: Rows, some: Candidates) -> None:
-    places = np.searchsorted(rows, some.rows)
+def _by_source(columns: Floats, places: npt.NDArray[np.integer], some: Candidates) -> None:
     column = _COLUMN[f"{some.source}_share"]
-    values[places, column] = some.scores / (some.scores.max() or 1.0)  # all are 0 where nothing is left of them
-    values[places, column + 1] = _ranks(some.scores)
+    columns[column][places] = some.scores / (some.scores.max() or 1.0)  # all are 0 where nothing is left of them
+    columns[column + 1][places] = _ranks(some.scores)
 
 
 def _ranks(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     """Return the binary logarithm of 1 + the rank of each score, 0 for the highest."""
     ranks = np.empty(len(scores), np.float32)
-    ranks[np.argsort(-scores, kind="stable")] = np.log2(1.0 + np.arange(len(scores)))
+    table = _RANKS if len(scores) <= len(_RANKS) else np.log2(1.0 + np.arange(len(scores))).astype(np.float32)
+    ranks[(-scores).argsort(kind="stable")] = table[: len(scores)]
     return ranks
 
 
@@ -140,35 +147,27 @@ def _items(values: Floats, table: ItemTable, rows: Rows, wishes: Interest, now_m
 
 
 def _looks(values: Floats, table: ItemTable, rows: Rows, wishes: Interest, now_ms: float) -> None:
-    columns = [_COLUMN[name] for name in ("recent_place", "recent_minutes", "looks", "in_visit")]
-    at: list[int] = []
-    found: list[tuple[float, float, float, float]] = []
-    for place, (item_id, look) in enumerate(wishes.looked.items()):
-        row = table.row_of(item_id)
-        if row is not None:
-            at.append(row)
-            minutes = max(0.0, now_ms - look.at_ms) / _MINUTE_MS
-            found.append((place, np.log2(1.0 + minutes), look.times, item_id in wishes.items))
-    _set(values, rows, at, columns, found)
-    cart = table.rows_of(wishes.cart)
-    _set(values, rows, cart, [_COLUMN["in_cart"]], [(1.0,)] * len(cart))
+    if wishes.looked:
+        at_ms, times = zip(*[(look.at_ms, look.times) for look in wishes.looked.values()], strict=True)
+        minutes = np.maximum(0.0, now_ms - np.array(at_ms)) / _MINUTE_MS
+        found = (np.arange(len(times)), np.log2(1.0 + minutes), times, [item in wishes.items for item in wishes.looked])
+        columns = [_COLUMN[name] for name in ("recent_place", "recent_minutes", "looks", "in_visit")]
+        _set(values, rows, table.row_numbers(wishes.looked), columns, found)
+    if wishes.cart:
+        _set(values, rows, table.row_numbers(wishes.cart), [_COLUMN["in_cart"]], (np.ones(len(wishes.cart)),))
 
 
 def _bought(values: Floats, table: ItemTable, rows: Rows, wishes: Interest, now_ms: float) -> None:
     if not wishes.bought:
         return
     names = ("orders", "orders_share", "units", "bought_days", "bought_to_interval")
-    most = max(bought.orders for bought in wishes.bought.values())
-    at: list[int] = []
-    found: list[tuple[float, ...]] = []
-    for item_id, bought in wishes.bought.items():
-        row = table.row_of(item_id)
-        if row is not None:
-            at.append(row)
-            days = max(0.0, now_ms - bought.last_at_ms) / _DAY_MS
-            due = days / bought.interval_days if bought.interval_days > 0 else np.nan
-            found.append((bought.orders, bought.orders / most, bought.units, days, due))
-    _set(values, rows, at, [_COLUMN[name] for name in names], found)
+    of_each = [(each.orders, each.units, each.last_at_ms, each.interval_days) for each in wishes.bought.values()]
+    orders, units, last_at_ms, interval_days = np.array(of_each, np.float64).T
+    days = np.maximum(0.0, now_ms - last_at_ms) / _DAY_MS
+    due = np.full(len(days), np.nan)
+    np.divide(days, interval_days, out=due, where=interval_days > 0)
+    found = (orders, orders / orders.max(), units, days, due)
+    _set(values, rows, table.row_numbers(wishes.bought), [_COLUMN[name] for name in names], found)
 
 
 def _tastes(values: Floats, table: ItemTable, rows: Rows, wishes: Interest) -> None:
@@ -191,7 +190,7 @@ def _tastes(values: Floats, table: ItemTable, rows: Rows, wishes: Interest) -> N
         values[:, _COLUMN["same_category"]] = table.category[rows] == table.category[row]
 
 
-def _shopper(values: Floats, wishes: Interest, sessions: Sequence[SessionFeatures], now_ms: float) -> None:
+def _shopper(columns: Floats, wishes: Interest, sessions: Sequence[SessionFeatures], now_ms: float) -> None:
     latest = next(iter(wishes.looked.values()), None)
     about: Mapping[str, float] = {
         "visit_items": len(wishes.items),
@@ -203,16 +202,14 @@ def _shopper(values: Floats, wishes: Interest, sessions: Sequence[SessionFeature
         "hour": now_ms / 3_600_000.0 % 24,
     }
     for name, value in about.items():
-        values[:, _COLUMN[name]] = value
+        columns[_COLUMN[name]] = value
 
 
-def _set(
-    values: Floats, rows: Rows, at: Sequence[int], columns: Sequence[int], found: Iterable[Sequence[float]]
-) -> None:
-    """Set columns of those rows that are candidates."""
-    if not at:
-        return
-    where = np.asarray(at, np.intp)
-    places = np.minimum(np.searchsorted(rows, where), len(rows) - 1)
-    here = rows[places] == where
-    values[np.ix_(places[here], columns)] = np.asarray(list(found), np.float32)[here]
+def _set(values: Floats, rows: Rows, at: Rows, columns: Sequence[int], found: Sequence[npt.ArrayLike]) -> None:
+    """Set columns of those rows that are candidates; ``at`` is -1 for an item that the table does not have."""
+    places = np.minimum(np.searchsorted(rows, at), len(rows) - 1)
+    here = np.flatnonzero(rows[places] == at)
+    if len(here):
+        places = places[here]
+        for column, of_all in zip(columns, found, strict=True):
+            values[places, column] = np.asarray(of_all)[here]

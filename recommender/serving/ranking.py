@@ -42,9 +42,8 @@ def rank_learned(matrix: Matrix, ranker: Ranker, candidates: Sequence[Candidates
     scores = ranker.scores(matrix.values)
     lists = [number for number, c in enumerate(candidates) if len(c.rows)]
     parts = np.concatenate([_shares(candidates[number]) for number in lists])
-    inverse = np.searchsorted(matrix.rows, np.concatenate([candidates[number].rows for number in lists]))
     order = np.argsort(-scores, kind="stable")
-    origin = _origin(matrix.rows, inverse, parts, lists, candidates)
+    origin = _origin(matrix.rows, matrix.places, parts, lists, candidates)
     return Ranking(matrix.rows[order], scores[order], origin[order])
 
 
@@ -54,7 +53,7 @@ def _shares(some: Candidates) -> Scores:
 
 
 def _origin(
-    rows: Rows, inverse: npt.NDArray[np.intp], parts: Scores, lists: Sequence[int], candidates: Sequence[Candidates]
+    rows: Rows, inverse: npt.NDArray[np.integer], parts: Scores, lists: Sequence[int], candidates: Sequence[Candidates]
 ) -> npt.NDArray[np.intp]:
     """Return for each row the list that gives it the largest part."""
     origin = np.concatenate([np.full(len(candidates[number].rows), number, np.intp) for number in lists])

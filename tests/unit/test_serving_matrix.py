@@ -69,7 +69,7 @@ def seen(
 ) -> dict[str, dict[str, float | None]]:
     """Item to feature to value, None for NaN."""
     table = table or shop()
-    rows, values = candidate_matrix(table, of_shopper, [], candidates, vector, NOW_US)
+    rows, values, _ = candidate_matrix(table, of_shopper, [], candidates, vector, NOW_US)
     assert values.dtype == np.float32
     assert values.shape == (len(rows), len(FEATURES))
     return {
