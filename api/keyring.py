@@ -23,6 +23,7 @@ from recommender.settings import Settings
 
 _LOOK_EVERY_S = 1.0
 _MOST_REMEMBERED = 10_000
+_SHORTEST_ADMIN_KEY = 20
 _NO_SECRET = secret_digest("")
 """What the secret of an unknown key is compared with, so that its answer takes as long."""
 
@@ -44,6 +45,7 @@ class Keyring:
     def __init__(self, settings: Settings) -> None:
         self._path: Path = keys_path(settings)
         self._rate = settings.rate_limit
+        self._admin_length = len(settings.admin_key.get_secret_value()) if settings.admin_key is not None else 0
         self._set = [
             (_digest(secret.get_secret_value().encode()), holder)
             for secret, holder in (
@@ -104,11 +106,12 @@ class Keyring:
 
     def warnings(self) -> list[str]:
         """Return what should be looked at."""
-        if self._damage is not None:
-            return [self._damage]
+        found = [self._damage] if self._damage is not None else []
+        if 0 < self._admin_length < _SHORTEST_ADMIN_KEY:
+            found.append(f"admin_key: should have at least {_SHORTEST_ADMIN_KEY} characters; got {self._admin_length}")
         if not self._kept and not self._set:
-            return ["keys: there is none, so every request to /v1 is refused; `liveshelf keys create` makes one"]
-        return []
+            found.append("keys: there is none, so every request to /v1 is refused; `liveshelf keys create` makes one")
+        return found
 
     def _verify(self, shown: bytes, digest: bytes) -> Holder | None:
         found = None

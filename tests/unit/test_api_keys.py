@@ -160,7 +160,12 @@ def test_with_a_damaged_file_the_keys_stay_as_they_were_and_it_is_told(file: Pat
 def test_without_any_key_it_is_told_that_all_is_refused(file: Path) -> None:
     (warning,) = keyring(file).warnings()
     assert warning.startswith("keys: there is none, so every request to /v1 is refused")
-    assert keyring(file, admin_key="a").warnings() == []
+    assert keyring(file, admin_key="a long text of one's own").warnings() == []
+
+
+def test_an_admin_key_that_can_be_guessed_is_told_without_telling_it(file: Path) -> None:
+    (warning,) = keyring(file, admin_key="shop123").warnings()
+    assert warning == "admin_key: should have at least 20 characters; got 7"
 
 
 def test_keys_of_the_settings_open_beside_those_of_the_file(file: Path) -> None:
