@@ -43,7 +43,10 @@ class Shop:
     def start(self, *options: str, **settings: str) -> None:
         command = [LIVESHELF, "up", "--data-dir", str(self.folder), "--port", str(self.port), *options]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVESHELF_")}
-        environment |= {f"LIVESHELF_{name.upper()}": value for name, value in {"dev": "true", **settings}.items()}
+        environment |= {
+            f"LIVESHELF_{name.upper()}": value
+            for name, value in {"dev": "true", "deadline_ms": "5000", **settings}.items()
+        }
         with self._output.open("wb") as output:
             self._up = subprocess.Popen(command, stdout=output, stderr=output, env=environment, process_group=0)
         wait_until(lambda: "Ready: " in self.output() or self._up_ended(), START_LIMIT_S)
