@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,9 @@ from benchmarks.serve import run as serve_run
 from benchmarks.serve.sources import HOME, ITEM, LISTING, PAGES
 from benchmarks.slate_freshness import run as freshness_run
 from benchmarks.storm import run as storm_run
+from benchmarks.stream.progress import Display
 from cli.bench import measure
+from cli.load_report import DONE, FAILED
 from cli.problem import WRONG_USE, Problem
 
 
@@ -56,14 +59,29 @@ def run_storm(
     options = storm_run.Options(
         seconds=seconds, items=items, flipping=flipping, changes=changes, slates=slates, workers=workers
     )
-    return measure(partial(storm_run.run, options), _show_storm if not as_json else None)
+    return _drill(partial(storm_run.run, options), _show_storm if not as_json else None)
 
 
 def run_chaos(*, seconds: float, rate: int, only: str | None, as_json: bool) -> int:
     """Measure; print one JSON object or a table, progress on standard error."""
     drills = chaos_run.DRILLS if only is None else _chosen("--only", only, chaos_run.DRILLS)
     options = chaos_run.Options(seconds=seconds, rate=rate, only=drills)
-    return measure(partial(chaos_run.run, options), _show_chaos if not as_json else None)
+    return _drill(partial(chaos_run.run, options), _show_chaos if not as_json else None)
+
+
+def _drill(
+    work: Callable[[Display, dict[str, Any]], None], show: Callable[[Console, dict[str, Any]], None] | None
+) -> int:
+    """Measure; the exit code tells also whether the drill was passed."""
+    passed = False
+
+    def judged(display: Display, result: dict[str, Any]) -> None:
+        nonlocal passed
+        work(display, result)
+        passed = result["passed"]
+
+    code = measure(judged, show)
+    return code if code != DONE or passed else FAILED
 
 
 def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
