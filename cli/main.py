@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from cli.bench_commands import bench
 from cli.surface_commands import surfaces
+from cli.user_commands import users
 
 app = typer.Typer(
     name="liveshelf",
@@ -42,6 +43,7 @@ keys = typer.Typer(
 )
 app.add_typer(keys, name="keys")
 app.add_typer(surfaces, name="surfaces")
+app.add_typer(users, name="users")
 app.add_typer(bench, name="bench")
 
 DataDir = Annotated[

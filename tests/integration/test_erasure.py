@@ -14,7 +14,10 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 import redis
+from click.testing import Result
+from typer.testing import CliRunner
 
+from cli.main import app
 from cli.train import run as train
 from recommender.embedded_redis import EmbeddedRedis, answers, start_locked, url_of
 from recommender.eventlog import SHOPPER, LogRecord
@@ -147,6 +150,7 @@ def test_nothing_is_left_of_an_erased_user_and_all_others_are_as_they_were(own_s
             assert traces_in_files(settings.data_dir) == []
             check_audit(installation)
             check_unknown_user(client)
+            check_command_line(settings, client, log_file.parent)
             check_new_beginning(settings, client, stream)
     finally:
         stream.kill()
@@ -185,6 +189,18 @@ def check_unknown_user(client: httpx.Client) -> None:
     done = wait_complete(client, answer.json()["erasure_id"])
     assert not any(done["counts"].values())
     assert client.get("/v1/erasures/0123").status_code == 404
+
+
+def check_command_line(settings: Settings, client: httpx.Client, folder: Path) -> None:
+    def command(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["users", *arguments, "--url", str(client.base_url)])
+
+    file = folder / "other.json"
+    assert command("export", OTHERS[0], "--output", str(file)).exit_code == 0
+    assert len(json.loads(file.read_text())["history"]["events"]) == 84
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    done = command("erase", "nobody", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["status"]) == (0, "complete")
 
 
 def check_new_beginning(settings: Settings, client: httpx.Client, stream: Stream) -> None:
