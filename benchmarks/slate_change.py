@@ -24,8 +24,9 @@ Slate = list[dict[str, Any]]
 class Shop:
     """What the benchmark does as a shop would."""
 
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=10)
+    def __init__(self, url: str, key: str) -> None:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=10)
 
     def slate(self, **who: Any) -> Slate:
         answer = self._http.post("/v1/recommendations", json={"n": 20, **who}).raise_for_status()
@@ -103,8 +104,9 @@ def main() -> int:
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--user", required=True, help="a user with a history")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--api-key", default="", help="with the scopes read and write")
     arguments = parser.parse_args()
-    shop = Shop(arguments.url)
+    shop = Shop(arguments.url, arguments.api_key)
     result = {
         "known_user": [after_a_click(shop, user_id=arguments.user) for _ in range(arguments.rounds)],
         "new_anonymous_session": [
