@@ -41,7 +41,7 @@ class AuditLog:
     ) -> None:
         """Write down that something was done with what is held of a user."""
         record = AuditRecord(
-            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            at=datetime.now(UTC).isoformat(timespec="microseconds"),
             act=act,
             user_digest=self._secret.digest(user_id),
             key_id=key_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -49,6 +49,11 @@ _OTHER_FIELDS = frozenset(
 """Fields whose values are never a user's id."""
 
 
+_WORD = re.compile(r"[\w-]+")
+_CUT = 79
+"""Characters that the reason of a dead letter shows of a longer value."""
+
+
 class _Names(msgspec.Struct):
     user_id: str = ""
     session_id: str = ""
@@ -90,20 +95,44 @@ def named_in_text(text: str, persons: Persons) -> Iterator[str]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        for name in persons.users | persons.sessions:
-            escaped = json.dumps(name)[1:-1]
-            if (name in text and _word(name).search(text)) or (escaped != name and escaped in text):
-                yield name
+        yield from _named_in_words(text, persons)
         return
     yield from set(_named_in_value(value, persons))
 
 
 def named_in_reason(reason: str, persons: Persons) -> Iterator[str]:
     """Yield the users and sessions whose ids the reason of a dead letter shows, as ``got 'id'``, perhaps cut."""
+    for problem in reason.split(" | "):
+        place, _, value = problem.partition("; got ")
+        if "user_id" in place or "session_id" in place:
+            name = _as_shown(persons).get(value)
+            if name is not None:
+                yield name
+
+
+@lru_cache(maxsize=4)
+def _as_shown(persons: Persons) -> dict[str, str]:
+    """Return ids by how a reason shows them."""
+    names = persons.users | persons.sessions
+    return {repr(name): name for name in names} | {repr(name)[:_CUT] + "…": name for name in names}
+
+
+@lru_cache(maxsize=4)
+def _others_than_words(persons: Persons) -> list[tuple[str, re.Pattern[str]]]:
+    """Return the ids that are no plain words, each with how a text would hold it."""
+    found = []
     for name in persons.users | persons.sessions:
-        shown = repr(name)
-        marks = (f"got {shown}", f"got {shown[:79]}…")
-        if ("user_id" in reason or "session_id" in reason) and any(mark in reason for mark in marks):
+        if not (name.isascii() and _WORD.fullmatch(name)):
+            spelled = "|".join({re.escape(name), re.escape(json.dumps(name)[1:-1])})
+            found.append((name, re.compile(rf"(?<![\w-])(?:{spelled})(?![\w-])")))
+    return found
+
+
+def _named_in_words(text: str, persons: Persons) -> Iterator[str]:
+    words = set(_WORD.findall(text))
+    yield from words & (persons.users | persons.sessions)
+    for name, pattern in _others_than_words(persons):
+        if name not in words and pattern.search(text):
             yield name
 
 
@@ -125,8 +154,3 @@ def _of(text: str, persons: Persons) -> Iterable[str]:
     if text.startswith(IMPLICIT_SESSION_PREFIX) and text.removeprefix(IMPLICIT_SESSION_PREFIX) in persons.users:
         found.append(text.removeprefix(IMPLICIT_SESSION_PREFIX))
     return found
-
-
-@cache
-def _word(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")

@@ -14,8 +14,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 import redis
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.train import run as train
