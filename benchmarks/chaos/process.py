@@ -55,10 +55,11 @@ class Shoppers:
 
     def next(self) -> Ask:
         self._number += 1
+        clicks = self._number // _EVERY
         if self._number % _EVERY:
-            return self._homes[self._number % len(self._homes)]
-        event_id = f"chaos-{self._plan.label}-{self._number}"
-        user, item = user_id(self._number % self._plan.users), self._items[self._number % len(self._items)]
+            return self._homes[(self._number - clicks) % len(self._homes)]
+        event_id = f"chaos-{self._plan.label}-{clicks}"
+        user, item = user_id(clicks % self._plan.users), self._items[clicks % len(self._items)]
         return Ask(CLICK, post("/v1/events", view(event_id, user, item)), event_id)
 
     def answered(self, ask: Ask, status: int, body: bytes, ended: float) -> bool:

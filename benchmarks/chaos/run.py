@@ -50,7 +50,8 @@ class Options(msgspec.Struct, frozen=True):
     rate: int = 100
     only: tuple[str, ...] = DRILLS
     items: int = 2_000
-    users: int = 500
+    users: int = 1_500
+    """So many that a third of the slates are not in the cache."""
     workers: int = 2
 
 
