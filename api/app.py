@@ -21,6 +21,7 @@ from api.guard import Guard
 from api.headers import AnswerHeaders
 from api.keyring import Keyring
 from api.metrics import Metrics, RequestTimer
+from api.own_host import OwnHostOnly
 from api.rate_limits import RateLimits
 from recommender.installation import resolve_redis_url
 from recommender.settings import Settings, require_loopback_for_dev
@@ -81,6 +82,8 @@ def create_app(settings: Settings) -> FastAPI:
     errors.register(app)
     if origins := allowed_origins(settings.cors_origins):
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CROSS_ORIGIN)
+    if settings.dev:
+        app.add_middleware(OwnHostOnly)
     app.add_middleware(AnswerHeaders)
     app.add_middleware(RequestTimer, metrics=metrics)
     for part in (slates, ingest, hidden, users, models, health, docs_page):

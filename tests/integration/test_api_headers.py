@@ -123,3 +123,31 @@ def test_what_is_no_origin_is_refused_at_the_start(tmp_path: Path, origin: str) 
     with pytest.raises(UnsafeSettings) as told:
         create_app(Settings(data_dir=tmp_path, cors_origins=f"{SHOP},{origin}"))
     assert str(told.value) == f"cors_origins: must be such as https://shop.example, or *; got {origin!r}"
+
+
+OWN = ["127.0.0.1", "127.0.0.1:8000", "localhost:8000", "[::1]:8000", "shop.localhost", "devbox:8000"]
+STRANGE = [
+    "shop.example",
+    "shop.example:8000",
+    "192.0.2.7:8000",
+    "127.0.0.1.shop.example",
+    "[2001:db8::1]:8000",
+    "a.b.",
+]
+
+
+@pytest.mark.parametrize("host", OWN)
+def test_without_keys_the_names_of_this_computer_are_answered(tmp_path: Path, host: str) -> None:
+    assert ask(tmp_path, "GET", "/health/live", {"host": host}, dev=True).status_code == 200
+
+
+@pytest.mark.parametrize("host", STRANGE)
+def test_without_keys_a_name_of_another_computer_is_refused(tmp_path: Path, host: str) -> None:
+    answer = ask(tmp_path, "GET", "/v1/trending", {"host": host}, dev=True)
+    message = f"host: must be this computer, since no keys are asked for; got {host!r}"
+    assert (answer.status_code, answer.json()["error"]["message"]) == (403, message)
+
+
+@pytest.mark.parametrize("host", STRANGE)
+def test_with_keys_any_name_is_answered(tmp_path: Path, host: str) -> None:
+    assert ask(tmp_path, "GET", "/health/live", {"host": host}).status_code == 200
