@@ -38,6 +38,8 @@ _FOLLOWED_INSTANTS = 5
 """How many of the instants at which a shopper looked at items, or bought some, are asked for what followed them."""
 _FOLLOWED_ITEMS = 50
 _FOLLOWED_DECAY = 0.6
+_FALLING = 10.0 / (10.0 + np.arange(512, dtype=np.float64))
+_FALLING.setflags(write=False)
 
 
 Flags = npt.NDArray[np.bool_]
@@ -135,15 +137,17 @@ def by_neighbours(table: ItemTable, items: Mapping[int, float], kind: str, now_u
 
 def by_category(table: ItemTable, categories: Mapping[str, float]) -> Candidates:
     """Return the items in demand in some categories (category to weight, the strongest first)."""
-    found: dict[int, float] = {}
     strongest = next(iter(categories.values()), 0.0)
+    rows: list[Rows] = []
+    scores: list[Scores] = []
     for category, weight in list(categories.items())[:CATEGORIES]:
         if weight <= 0.0:  # looked at so long ago that nothing is left of it
             break
-        rows = table.trending(category, CATEGORY_CANDIDATES)
-        for row, score in zip(rows.tolist(), (_by_rank(len(rows)) * (weight / strongest)).tolist(), strict=True):
-            found[row] = found.get(row, 0.0) + score
-    return _from_rows("category", found)
+        rows.append(table.trending(category, CATEGORY_CANDIDATES))
+        scores.append(_by_rank(len(rows[-1])) * (weight / strongest))
+    if not rows:
+        return nothing("category")
+    return Candidates("category", *sum_by_number(np.concatenate(rows), np.concatenate(scores)))
 
 
 def by_trend(table: ItemTable, category: str | None = None) -> Candidates:
@@ -213,12 +217,6 @@ def _above_the_last(source: str, rows: Rows, scores: Floats) -> Candidates:
     return Candidates(source, rows, found - found.min(initial=np.inf) + 1e-6 if len(found) else found)
 
 
-def _from_rows(source: str, found: Mapping[int, float]) -> Candidates:
-    return Candidates(
-        source, np.fromiter(found, np.intp, len(found)), np.fromiter(found.values(), np.float64, len(found))
-    )
-
-
 def _by_rank(ranks: int) -> Scores:
     """Return 1, 10/11, 10/12 ...: what is in demand falls off slowly, and its amounts differ between shops."""
-    return 10.0 / (10.0 + np.arange(ranks, dtype=np.float64))
+    return _FALLING[:ranks] if ranks <= len(_FALLING) else 10.0 / (10.0 + np.arange(ranks, dtype=np.float64))

@@ -22,7 +22,7 @@ from recommender.serving.ports import Floats, Rows
 
 CELLS_FROM = 30_000
 """Items from which on there is more than one cell: asking fewer is as quick, and exact [count]."""
-_REACH = 32
+_REACH = 24
 """Times the square root of the number of items: so many are asked [count]."""
 _SAMPLED = 40
 """Items of each cell, on average, by which their middles are found [count]."""

@@ -21,6 +21,7 @@ from recommender.events import category_levels
 from recommender.features import ItemActivity, ItemCatalogue
 from recommender.features.item_activity import POPULARITY_HALF_LIFE_US, TREND_HALF_LIFE_US
 from recommender.serving.best import best as best
+from recommender.serving.demand import Demand
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.ports import Rows, Scores
 from recommender.serving.text_index import TextIndex
@@ -79,8 +80,10 @@ class ItemTable:
         self._activity_us: list[int] = []
         self._of_category: dict[str, dict[int, None]] = {}
         self._of_tag: dict[str, dict[int, None]] = {}
-        self._trending: dict[tuple[str, str, int], Rows] = {}
-        self._trending_version = 0
+        self._listed_version = 0
+        self._listed_lately: tuple[int, float, Rows] = (-1, 0.0, _NO_ROWS)
+        """As of a version, all rows that were listed after some instant [ms]: time only takes rows away."""
+        self._demand: dict[tuple[str, str | None], Demand] = {}
 
     @property
     def available(self) -> npt.NDArray[np.bool_]:
@@ -189,23 +192,31 @@ class ItemTable:
     def new(self, now_us: int) -> Rows:
         """Return the available rows that were first described lately and have met little interest since."""
         after_ms = (now_us - NEW_FOR_US) / 1000
-        with np.errstate(invalid="ignore"):
-            lately = self.available & (self.listed_ms > after_ms)
-        rows = np.flatnonzero(lately)
+        version, since_ms, rows = self._listed_lately
+        if version != self._listed_version or after_ms < since_ms:
+            with np.errstate(invalid="ignore"):
+                rows = np.flatnonzero(self.listed_ms > after_ms)
+            self._listed_lately = self._listed_version, after_ms, rows
+        rows = rows[self._available[rows] & (self._listed_ms[rows] > after_ms)]
         return rows[self.popularity[rows] - now_us / POPULARITY_HALF_LIFE_US < math.log2(NEW_INTEREST)]
 
     def _highest(self, column: str, category: str | None, most: int) -> Rows:
-        if self._trending_version != self.version:
-            self._trending.clear()
-            self._trending_version = self.version
-        key = (column, category or "", most)
-        found = self._trending.get(key)
-        if found is None:
-            values = getattr(self, column)
-            rows = np.arange(len(self.ids)) if category is None else np.sort(self.in_category(category))
-            rows = rows[self._available[rows]]
-            found = self._trending[key] = rows[best(values[rows], most)]
-        return found
+        key = (column, category)
+        demand = self._demand.get(key)
+        if demand is None:
+            demand = self._demand[key] = Demand(lambda: self._rows_in(category))
+        return demand.highest(getattr(self, column), self.available, most)
+
+    def _rows_in(self, category: str | None) -> Rows:
+        return np.arange(len(self.ids)) if category is None else np.sort(self.in_category(category))
+
+    def _note_demand(self, row: int) -> None:
+        catalogue = self.catalogue[row]
+        for column, value in (("trend", self._trend[row]), ("popularity", self._popularity[row])):
+            for category in (None, *category_levels(catalogue.category if catalogue else "")):
+                demand = self._demand.get((column, category))
+                if demand is not None:
+                    demand.note(row, value)
 
     def put(self, item_id: str, catalogue: ItemCatalogue | None, activity: ItemActivity | None) -> None:
         """Take both rows of an item as they are stored; None where nothing is stored."""
@@ -254,6 +265,7 @@ class ItemTable:
         if not self._loaded[row]:
             self._loaded[row] = True
             self.items += 1
+            self._note_demand(row)
 
     def _place(self, item_id: str) -> int:
         row = self._row_of.get(item_id)
@@ -287,7 +299,9 @@ class ItemTable:
         self._available[row] = catalogue.available
         self._price[row] = catalogue.price_cents if catalogue.price_cents >= 0 else np.nan
         self._stock[row] = catalogue.stock if catalogue.stock >= 0 else np.nan
-        self._listed_ms[row] = catalogue.listed_at_ms or np.nan
+        if before is None or before.listed_at_ms != catalogue.listed_at_ms:
+            self._listed_ms[row] = catalogue.listed_at_ms or np.nan
+            self._listed_version += 1
         self._category[row] = self._codes.setdefault(catalogue.category, len(self._codes))
         self._brand[row] = self._codes.setdefault(catalogue.brand, len(self._codes))
         old, new = before.category if before else "", catalogue.category
@@ -296,6 +310,10 @@ class ItemTable:
                 self._of_category[level].pop(row, None)
             for level in category_levels(new):
                 self._of_category.setdefault(level, {})[row] = None
+            self._note_demand(row)
+            for level in category_levels(old):
+                for column in ("trend", "popularity"):
+                    self._demand.pop((column, level), None)
         for tag in before.tags if before else ():
             self._of_tag[tag].pop(row, None)
         for tag in catalogue.tags:
@@ -320,6 +338,7 @@ class ItemTable:
         self._trend[row] = math.log2(score) + age if score > 0 else NO_TREND
         score, age = activity.popularity_score, activity.feature_time_us / POPULARITY_HALF_LIFE_US
         self._popularity[row] = math.log2(score) + age if score > 0 else NO_TREND
+        self._note_demand(row)
         as_of_us = activity.feature_time_us
         self.also_viewed[row] = self._neighbours(activity.also_viewed, activity.also_viewed_scores, as_of_us)
         self.also_bought[row] = self._neighbours(activity.also_bought, activity.also_bought_scores, as_of_us)
