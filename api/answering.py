@@ -179,9 +179,9 @@ class Answering:
         body = self._body(asked, slate, shopper.feature_time_us)
         if flight is not None:
             stored = self._stored(asked, slate, stamp, shopper.feature_time_us)
-            if not flight.overtaken:
+            if not flight.overtaken:  # by a deed of the shopper, or an erasure
                 self._cache.put(asked.key, stored, body, [entry.row for entry in slate.items])
-            self._store.keep(asked.key, stored, asked.rules.surface.cache_seconds)
+                self._store.keep(asked.key, stored, asked.rules.surface.cache_seconds)
         return Made(body, "live", slate.fallback)
 
     async def _look_up(self, asked: Asked, commands: Sequence[tuple[str, ...]]) -> LookUp:
@@ -262,5 +262,5 @@ class Answering:
 
     def _stored(self, asked: Asked, slate: Slate, stamp: bytes, feature_time_us: int) -> StoredSlate:
         ids, marks = self._table.ids, self._table.catalogue_us
-        items = [(ids[entry.row], int(marks[entry.row]), entry.score, entry.source) for entry in slate.items]
+        items = tuple((ids[entry.row], int(marks[entry.row]), entry.score, entry.source) for entry in slate.items)
         return StoredSlate(asked.now_s, asked.version, stamp, feature_time_us, slate.fallback, items)

@@ -59,7 +59,9 @@ class Backend:
         self.clock = time.time
         """[s since 1970 UTC]"""
         self.surfaces = SurfaceWatcher(settings.surfaces or installation.surfaces_path)
-        self.cache = SlateCache(self.table, lambda reason: metrics.cache_invalidations.labels(reason).inc())
+        self.cache = SlateCache(
+            self.table, lambda reason: metrics.cache_invalidations.labels(reason).inc(), settings.cache_slates
+        )
         self.slates = SlateStore(self._redis, metrics.cache_lost.inc)
         self.answering = Answering(self.table, self.cache, self.slates, metrics, settings.deadline_ms / 1_000)
         self.models = ModelRegistry(Installation(settings.data_dir).models_dir, serves=True)
@@ -178,6 +180,7 @@ class Backend:
     def _heed(self, notices: Sequence[ChangeNotice]) -> None:
         """Drop what is no longer so from what this process holds of shoppers."""
         self.cache.heed(notices)
+        self.slates.heed(notices)
         vectors = self.table.vectors
         if vectors is not None and isinstance(vectors.model, Model):
             for notice in notices:

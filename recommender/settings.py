@@ -106,6 +106,9 @@ class Settings(BaseSettings):
         default=None, description="file of the shop's surfaces; without it surfaces.yaml in the data folder, if any"
     )
     deadline_ms: float = Field(default=40.0, gt=0, description="how long a slate may take to make [ms]")
+    cache_slates: int = Field(
+        default=20_000, ge=1, description="slates that each process of the API keeps, some 8 KB each [count]"
+    )
     workers: int = Field(default=1, ge=1, le=16, description="processes of the dataflow")
     session_days: int = Field(
         default=30, ge=1, description="days without an event after which an anonymous session is forgotten [count]"

@@ -57,7 +57,7 @@ class Fallback(Enum):
     """No model has been trained; neighbours and items in demand are shown."""
 
 
-class SlateRequest(msgspec.Struct, frozen=True):
+class SlateRequest(msgspec.Struct, frozen=True, gc=False):
     """Who asks, for which place, and what else the shop knows at this moment."""
 
     surface: Surface = Surface.HOME

@@ -23,8 +23,8 @@ from recommender.serving.item_table import ItemTable
 from recommender.serving.ports import Rows
 from recommender.serving.request import Fallback, SlateItem, SlateRequest
 
-MOST_SLATES = 50_000
-"""Kept in one process; beyond them those go that were not asked for for longest."""
+MOST_SLATES = 20_000
+"""Kept in one process, some 8 KB each; beyond them those go that were not asked for for longest."""
 SHORT_FOR_S = 1.0
 """How long a slate is given again that has fewer items than were asked for: there may be more of them soon."""
 _OF_USER = frozenset({UserFeatures.view, UserItems.view, UserPurchases.view, HIDDEN})
@@ -33,7 +33,7 @@ Key = tuple[str, SlateRequest]
 """Name of the surface, and all that is asked."""
 
 
-class StoredSlate(msgspec.Struct, frozen=True, array_like=True):
+class StoredSlate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A slate as Redis keeps it, and as every process understands it."""
 
     made_at: float
@@ -45,11 +45,11 @@ class StoredSlate(msgspec.Struct, frozen=True, array_like=True):
     feature_time_us: int
     """The latest of these; 0 without any."""
     fallback: Fallback | None
-    items: list[tuple[str, int, float, str]]
+    items: tuple[tuple[str, int, float, str], ...]
     """Of each item its id, the feature time of its catalogue row [us], score and source."""
 
 
-class Kept(msgspec.Struct):
+class Kept(msgspec.Struct, gc=False):
     """A slate as this process keeps it."""
 
     stored: StoredSlate

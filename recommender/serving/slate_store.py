@@ -12,6 +12,7 @@ import msgspec
 import redis
 import redis.asyncio
 
+from recommender.changes import ERASED, ChangeNotice
 from recommender.serving.slate_cache import Key, StoredSlate, owners
 
 MOST_OF_SHOPPER = 50
@@ -19,6 +20,7 @@ MOST_OF_SHOPPER = 50
 _MOST_WAITING = 1_000
 _EVERY_S = 0.02
 _LEAST_S = 60
+_KINDS = ("user", "session")
 _KEEP = """
 if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then redis.call('DEL', KEYS[1]) end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
@@ -54,6 +56,14 @@ class SlateStore:
             self._waiting.append((key, stored, seconds))
         else:
             self._count_lost(1)
+
+    def heed(self, notices: Iterable[ChangeNotice]) -> None:
+        """Keep nothing more of who is erased."""
+        gone = {
+            f"{kind}:{key}" for notice in notices if notice.view == ERASED for key in notice.keys for kind in _KINDS
+        }
+        if gone:
+            self._waiting = [each for each in self._waiting if gone.isdisjoint(owners(each[0][1]))]
 
     async def run(self) -> None:
         """Work until cancelled."""

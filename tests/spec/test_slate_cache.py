@@ -33,7 +33,7 @@ class Kitchen:
 
     def slate(self, *items: str, stamp: bytes = b"1", version: str = "m/r", made_at: float = NOW_S) -> StoredSlate:
         marks = [int(self.table.catalogue_us[row]) for row in self.table.rows_of(items)]
-        kept = [(item, mark, 1.0, "model") for item, mark in zip(items, marks, strict=True)]
+        kept = tuple((item, mark, 1.0, "model") for item, mark in zip(items, marks, strict=True))
         return StoredSlate(made_at, version, stamp, 5, None, kept)
 
     def put(self, key: Key = HOME, *items: str, made_at: float = NOW_S) -> None:
@@ -160,7 +160,7 @@ def test_a_slate_of_another_process_is_taken_if_the_shoppers_rows_are_those_it_w
 
 def test_a_slate_with_an_item_that_this_process_does_not_know_is_not_taken() -> None:
     kitchen = Kitchen()
-    stored = msgspec.structs.replace(kitchen.slate("trail"), items=[("ghost", 1, 1.0, "model")])
+    stored = msgspec.structs.replace(kitchen.slate("trail"), items=(("ghost", 1, 1.0, "model"),))
 
     assert kitchen.cache.take_over(HOME, stored, b"1", "m/r", NOW_S, MOST_S) is None
 
