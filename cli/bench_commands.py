@@ -228,7 +228,7 @@ def bench_freshness(
 @bench.command("storm")
 def bench_storm(
     seconds: Annotated[float, typer.Option(min=1.0, help="How long it lasts.")] = 60.0,
-    items: Annotated[int, typer.Option(min=500, help="Items of the shop.")] = 8_000,
+    items: Annotated[int, typer.Option(min=500, help="Items of the shop.")] = 4_000,
     flipping: Annotated[int, typer.Option(min=20, help="Items that sell out and come back.")] = 4_000,
     changes: Annotated[int, typer.Option(min=20, help="Stock changes per second.")] = 1_000,
     slates: Annotated[int, typer.Option(min=1, help="Slates per second.")] = 200,

@@ -21,14 +21,14 @@ class Options(msgspec.Struct, frozen=True):
     """The storm."""
 
     seconds: float = 60.0
-    items: int = 8_000
+    items: int = 4_000
     flipping: int = 4_000
-    """Items that sell out and come back, all of them one after the other."""
+    """Items that sell out and come back, one after the other. Where others are left, slates soon have these alone."""
     changes: int = 1_000
     """Stock changes per second."""
     slates: int = 200
     """Slates per second."""
-    shoppers: int = 20
+    shoppers: int = 10
     """Who asks for them: few, so that most slates come from the cache though their items change."""
     workers: int = 4
     """Processes of the API."""

@@ -43,10 +43,10 @@ def test_freshness_tells_when_a_click_has_changed_the_slate() -> None:
 
 def test_a_storm_of_stock_changes_tells_for_how_long_sold_out_items_were_seen() -> None:
     result = bench(
-        *("storm", "--items", "500", "--flipping", "100", "--changes", "40", "--slates", "20"),
+        *("storm", "--items", "500", "--flipping", "500", "--changes", "200", "--slates", "20"),
         *("--api-workers", "2", "--seconds", "4"),
     )
-    assert (result["stock_changes"], result["slates_seen"]) == (160, 80)
+    assert (result["stock_changes"], result["slates_seen"]) == (800, 80)
     assert result["slates_with_flipping_items"] > 0
     assert result["slates_too_late"] == 0
     assert result["passed"] is True
