@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from api.access_description import state_access
 from api.answer_examples import add_examples
 from api.question import Question, RankQuestion, SlateQuestion
-from recommender.events import EVENT, ItemUpsert
+from recommender.events import EVENT, CatalogueEvent, ItemUpsert, StockChange
 
 _REF = "#/components/schemas/{model}"
 _VIEW = {
@@ -40,12 +40,14 @@ _ITEM = {
     "currency": "EUR",
     "tags": ["new"],
 }
-_STOCK = {"type": "object", "required": ["stock"], "properties": {"stock": {"type": "integer", "minimum": 0}}}
-_ONE_STOCK = {
-    "type": "object",
-    "required": ["item_id", "stock"],
-    "properties": {"item_id": {"type": "string"}, "stock": {"type": "integer", "minimum": 0}},
-}
+_MADE_BY_SERVER = "event_id, event_time and kind are made by the server where absent"
+_DESCRIPTIONS: tuple[tuple[str, type[CatalogueEvent], list[str], str], ...] = (
+    ("ItemDescription", ItemUpsert, [], f"The whole description of an item; {_MADE_BY_SERVER}."),
+    ("OneItem", ItemUpsert, ["item_id"], f"The whole description of an item; {_MADE_BY_SERVER}."),
+    ("Stock", StockChange, ["stock"], f"How many units are in stock; {_MADE_BY_SERVER}."),
+    ("OneStock", StockChange, ["item_id", "stock"], f"How many units of an item are in stock; {_MADE_BY_SERVER}."),
+)
+"""Name, the event that is made of it, what must be given."""
 
 
 def _body(schema: dict[str, Any], **examples: Any) -> dict[str, Any]:
@@ -59,9 +61,7 @@ def _one_or_many(schema: dict[str, Any]) -> dict[str, Any]:
 
 EVENTS_BODY = _body(_one_or_many({"$ref": _REF.format(model="Event")}), one=_VIEW, several=[_VIEW, _PURCHASE])
 ITEM_BODY = _body({"$ref": _REF.format(model="ItemDescription")}, item=_ITEM)
-BULK_ITEMS_BODY = _body(
-    _one_or_many({"$ref": _REF.format(model="ItemDescription")}), items=[{"item_id": "i-7", **_ITEM}]
-)
+BULK_ITEMS_BODY = _body(_one_or_many({"$ref": _REF.format(model="OneItem")}), items=[{"item_id": "i-7", **_ITEM}])
 QUESTION_BODY = _body(
     {"$ref": _REF.format(model="SlateQuestion")},
     session={"session_id": "s-1", "n": 10},
@@ -103,8 +103,11 @@ def _one_type(schema: dict[str, Any]) -> dict[str, Any]:
     return {**kinds[0], **{key: value for key, value in schema.items() if key not in ("anyOf", "default")}}
 
 
-STOCK_BODY = _body(_STOCK, sold_out={"stock": 0})
-BULK_STOCK_BODY = _body(_one_or_many(_ONE_STOCK), two=[{"item_id": "i-7", "stock": 3}, {"item_id": "i-8", "stock": 0}])
+STOCK_BODY = _body({"$ref": _REF.format(model="Stock")}, sold_out={"stock": 0})
+BULK_STOCK_BODY = _body(
+    _one_or_many({"$ref": _REF.format(model="OneStock")}),
+    two=[{"item_id": "i-7", "stock": 3}, {"item_id": "i-8", "stock": 0}],
+)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -115,21 +118,23 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         schemas: dict[str, Any] = found.setdefault("components", {}).setdefault("schemas", {})
         event = EVENT.json_schema(ref_template=_REF)
-        schemas.update(event.pop("$defs"))
+        for name, kind_of_event in event.pop("$defs").items():
+            if "kind" in kind_of_event["properties"]:
+                kind_of_event["required"] = ["kind", *kind_of_event["required"]]  # by it, the others are known
+            schemas[name] = kind_of_event
         schemas["Event"] = event
         kinds: tuple[type[Question], ...] = (SlateQuestion, RankQuestion)
         for kind in kinds:
             question = kind.model_json_schema(ref_template=_REF)
             schemas.update(question.pop("$defs", {}))
             schemas[kind.__name__] = question
-        description = ItemUpsert.model_json_schema(ref_template=_REF)
-        description.pop("$defs", None)
-        description.pop("required", None)
-        description["title"] = "ItemDescription"
-        description["description"] = (
-            "The whole description of an item. event_id, event_time and kind are made by the server where absent."
-        )
-        schemas["ItemDescription"] = description
+        for name, model, required, words in _DESCRIPTIONS:
+            description = model.model_json_schema(ref_template=_REF)
+            description.pop("$defs", None)
+            description.pop("required", None)
+            schemas[name] = description | {"title": name, "description": words}
+            if required:
+                schemas[name]["required"] = required
         state_access(found)
         add_examples(found)
         app.openapi_schema = found
