@@ -42,8 +42,8 @@ def run(options: Options, display: Display, result: dict[str, Any]) -> None:
     """
     result.update(msgspec.to_builtins(options) | {"machine": machine()})
     result["traffic"] = (
-        f"{options.flipping:,} of {options.items:,} items sell out one after the other and come back in the same "
-        f"order, {options.changes:,} changes a second in requests of 20; an item counts as sold out from the "
+        f"{options.flipping:,} of {options.items:,} items sell out one after the other and come back half a round "
+        f"later, {options.changes:,} changes a second in requests of 20; an item counts as sold out from the "
         "acknowledgement on until a request leaves that brings it back, and is seen when a slate with it has arrived"
     )
     with tempfile.TemporaryDirectory(prefix="liveshelf-bench-") as name, Children(Path(name) / "logs") as children:

@@ -20,18 +20,19 @@ _IN_STOCK = 100
 class _Changes(NamedTuple):
     """The stock changes of one request."""
 
-    items: Sequence[str]
-    stock: int
+    out: Sequence[str]
+    back: Sequence[str]
 
 
 class Storm:
     """Items sell out and come back, batch after batch, while shoppers look at their home slates.
 
+    One item after the other sells out; the one half a round before it comes back, so that half of them are sold out.
     An item counts as sold out from the acknowledgement on, until a request leaves that brings it back.
 
     Args:
         items: those that flip.
-        batch: stock changes in one request.
+        batch: stock changes in one request; half of them sell out.
         users: who looks.
         slates_per_change: slates for each request of changes.
         n: length of slates.
@@ -45,7 +46,6 @@ class Storm:
         self._homes = [Ask(SLATE, home(user, n)) for user in users]
         self._pattern = deque([STOCK] + [SLATE] * slates_per_change)
         self._next_slate = self._next_item = 0
-        self._stock = 0
         self._since: dict[str, float] = {}
         """When the selling out of each item was acknowledged, while it is sold out."""
         self._seen: dict[tuple[str, float], float] = {}
@@ -61,26 +61,26 @@ class Storm:
         return self._homes[self._next_slate % len(self._homes)]
 
     def _changes(self) -> Ask:
-        items = self._items[self._next_item : self._next_item + self._batch]
-        changes = _Changes(items, self._stock)
-        self._next_item += self._batch
-        if self._next_item >= len(self._items):
-            self._next_item, self._stock = 0, _IN_STOCK - self._stock
-        if changes.stock:
-            for item in items:
-                self._since.pop(item, None)
-        body = orjson.dumps([{"item_id": item, "stock": changes.stock} for item in items])
+        half, first = max(1, self._batch // 2), self._next_item
+        self._next_item = (first + half) % len(self._items)
+        changes = _Changes(self._from(first, half), self._from(first + len(self._items) // 2, half))
+        for item in changes.back:
+            self._since.pop(item, None)
+        stocks = [*((item, 0) for item in changes.out), *((item, _IN_STOCK) for item in changes.back)]
+        body = orjson.dumps([{"item_id": item, "stock": stock} for item, stock in stocks])
         return Ask(STOCK, post("/v1/stock", body), changes)
+
+    def _from(self, first: int, count: int) -> list[str]:
+        return [self._items[place % len(self._items)] for place in range(first, first + count)]
 
     def answered(self, ask: Ask, status: int, body: bytes, ended: float) -> bool:
         if ask.kind == STOCK:
             if status != _ACCEPTED:
                 return False
             changes: _Changes = ask.who
-            self.changes += len(changes.items)
-            if not changes.stock:
-                self.sold_out += len(changes.items)
-                self._since.update(dict.fromkeys(changes.items, ended))
+            self.changes += len(changes.out) + len(changes.back)
+            self.sold_out += len(changes.out)
+            self._since.update(dict.fromkeys(changes.out, ended))
             return True
         if status != _OK:
             return False

@@ -68,19 +68,18 @@ def slate(*items: str) -> bytes:
 
 
 def test_the_storm_counts_an_item_as_sold_out_from_the_acknowledgement_until_it_may_be_back() -> None:
-    flipping = item_ids(2)
+    first, other = flipping = item_ids(2)
     storm = Storm(flipping, 2, ["anna"], 1, 20, limit_s=1.0)
-    sell_out, look = storm.next(), storm.next()
-    assert (sell_out.kind, look.kind) == (STOCK, SLATE)
-    storm.answered(look, 200, slate(flipping[0]), 9.0)
-    storm.answered(sell_out, 202, b"", 10.0)
-    storm.answered(look, 200, slate(flipping[0], "other"), 10.5)
-    storm.answered(look, 200, slate(flipping[1]), 11.5)
-    bring_back = storm.next()
-    storm.answered(look, 200, slate(flipping[0]), 12.0)
-    assert bring_back.kind == STOCK
+    sell_first_out, look = storm.next(), storm.next()
+    assert (sell_first_out.kind, look.kind) == (STOCK, SLATE)
+    storm.answered(look, 200, slate(first), 9.0)
+    storm.answered(sell_first_out, 202, b"", 10.0)
+    storm.answered(look, 200, slate(first, other), 10.5)
+    storm.answered(look, 200, slate(first), 11.5)
+    storm.next()  # first comes back and the other one sells out, which has not been acknowledged yet
+    storm.answered(look, 200, slate(first, other), 12.0)
     found = storm.figures()
-    assert (found["slates_seen"], found["slates_too_late"], found["sold_out_still_seen"]) == (4, 1, 2)
+    assert (found["slates_seen"], found["slates_too_late"], found["sold_out_still_seen"]) == (4, 1, 1)
     assert found["longest_seen_ms"] == 1500
 
 
