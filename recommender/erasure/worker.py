@@ -28,7 +28,7 @@ from recommender.erasure.secret import Secret
 from recommender.erasure.traces import clean_notices, clean_slates, letters_of
 from recommender.eventlog import EventLog, LogEntry
 from recommender.history.erasing import Persons
-from recommender.installation import Installation
+from recommender.installation import Installation, chosen_event_log
 from recommender.learning.record import read_record
 from recommender.model.forgetting import forget_shoppers
 from recommender.settings import Settings
@@ -86,7 +86,7 @@ class Eraser:
                 self._do(batch)
             closing = self._book.closing()
             if closing:
-                self._book.complete(closing, rewrite_append_only(self._redis, self._breathe))
+                self._book.complete(closing, self._rewrite_append_only())
             return batch is not None or bool(closing)
         finally:
             self._book.unlock()
@@ -195,6 +195,15 @@ class Eraser:
             self._wait(_LOOK_EVERY_S)
         while self._log.lag(_LEARNER, until) and self._is_learning():
             self._wait(_LOOK_EVERY_S)
+
+    def _rewrite_append_only(self) -> str:
+        """Have each Redis write its append-only file anew; return what is to be remarked."""
+        elsewhere = chosen_event_log(self._settings) or ""
+        if not elsewhere.startswith(("redis://", "rediss://", "unix://")):
+            return rewrite_append_only(self._redis, self._breathe)
+        with redis.Redis.from_url(elsewhere) as other:
+            remarks = [rewrite_append_only(client, self._breathe) for client in (self._redis, other)]
+        return "; ".join(filter(None, dict.fromkeys(remarks)))
 
     def _is_learning(self) -> bool:
         """Tell whether a learner works, as far as its record tells; one that starts later reads what is clean."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import redis
 
 from recommender.eventlog import (
     EventLog,
@@ -68,6 +70,42 @@ def test_what_was_appended_is_read_once_and_in_the_order_of_its_key(log: EventLo
     held = [payload for payloads in read_all(log).values() for payload in payloads]
     assert [payload for payload in held if payload.startswith(b"same")] == [record.payload for record in same]
     assert sorted(held) == sorted(record.payload for record in [*same, *records(50)])
+
+
+def test_a_record_with_a_partition_goes_there_whatever_its_key(log: EventLog) -> None:
+    partitions = [p for p in log.partitions() if p.topic == "shopper"]
+    log.append([LogRecord("shopper", "same", f"to {p.number}".encode(), p.number) for p in partitions])
+    held = read_all(log)
+    assert [held[p.name] for p in partitions] == [[f"to {p.number}".encode()] for p in partitions]
+
+
+def test_single_entries_are_removed_to_the_last_byte_where_the_log_can_do_that(
+    log: EventLog, log_settings: Settings
+) -> None:
+    log.append([LogRecord("shopper", "same", b"entry %d" % number) for number in range(1_200)])
+    partition = written_to(log)
+    entries = log.read(partition, "", 2_000)
+    gone = [entries[place] for place in (0, 700, 1_199)]
+    if log_settings.event_log is not None:
+        assert not log.remove(partition, [entry.position for entry in gone])
+        assert log.read(partition, "", 2_000) == entries
+        return
+    assert log.remove(partition, [entry.position for entry in gone])
+    assert log.read(partition, "", 2_000) == [entry for entry in entries if entry not in gone]
+    client: Any = redis.Redis.from_url(str(log_settings.redis_url))
+    key = f"liveshelf:{{{partition.name}}}:log"
+    assert client.xinfo_stream(key)["last-generated-id"].decode() == entries[-1].position
+    assert client.ttl(key) == -1
+    assert not client.exists(f"{key}:copy")
+    assert client.xlen(key) == 1_197
+    client.config_set("rdbcompression", "no")
+    kept = client.dump(key)
+    client.config_set("rdbcompression", "yes")
+    assert b"entry 701" in kept
+    assert b"entry 700" not in kept
+    assert log.ends()[partition] == 1_200
+    log.append([LogRecord("shopper", "same", b"later")])
+    assert [entry.payload for entry in log.read(partition, entries[-1].position, 10)] == [b"later"]
 
 
 def test_a_key_always_goes_to_the_same_partition_of_its_topic(log: EventLog) -> None:
