@@ -16,6 +16,7 @@ import numpy as np
 _RECEIVE = 262_144
 _GIVE_UP_S = 10.0
 _OPEN_EVERY_S = 0.1
+_LONGEST_WAIT_S = 0.05
 _AGAIN_AFTER_S = 0.05
 """So that a process that is about to end has closed its port."""
 _PERCENTILES = (50.0, 90.0, 99.0, 99.9)
@@ -165,9 +166,11 @@ class HttpLoad:
             while self._again and self._free and self._again[0][0] <= now:
                 _, ask, due = self._again.popleft()
                 self._send(ask, due, now, repeated=True)
+            idle = False
             while self._free and number * step + begins <= now < ends:
                 following = self._source.next()
                 if following is None:
+                    idle = True
                     break
                 due = begins + number * step if rate else now
                 number += 1
@@ -175,12 +178,16 @@ class HttpLoad:
                 now = time.monotonic()
             if now >= ends and (not (self._busy or self._again) or now > ends + _GIVE_UP_S):
                 break
-            wait = min(0.05, max(0.0, begins + number * step - now)) if rate and self._free and now < ends else 0.05
+            wait = _LONGEST_WAIT_S
+            if rate and self._free and not idle and now < ends:
+                wait = min(wait, max(0.0, begins + number * step - now))
             if select.select([self._poll], [], [], wait)[0]:
                 for handle, _ in self._poll.poll(0, 256):
                     self._receive(self._busy.get(handle), handle)
         for connection in list(self._busy.values()):
             self._fail(connection, "no answer", time.monotonic())
+        for _, ask, _ in self._again:
+            self._tell_failed(ask, "no connection", time.monotonic())
         return self._figures(time.monotonic() - begins if rate is None else seconds, rate, number)
 
     def _figures(self, seconds: float, rate: float | None, sent: int) -> dict[str, Any]:
@@ -194,6 +201,7 @@ class HttpLoad:
             "connections": self._connections,
             "seconds": round(seconds, 2),
             "sent": sent,
+            "unsent": max(0, round((rate or 0.0) * seconds) - sent),
             "requests_per_second": round(len(all_kinds.ms) / seconds, 1),
             **all_kinds.figures(),
             "kinds": {kind: told.figures() for kind, told in sorted(self.told.items())},
@@ -283,6 +291,9 @@ class HttpLoad:
         if ask is None:
             return
         self.repeats_failed += connection.repeated
+        self._tell_failed(ask, reason, now)
+
+    def _tell_failed(self, ask: Ask, reason: str, now: float) -> None:
         told = self.told.get(ask.kind) or self.told.setdefault(ask.kind, Told())
         told.failed += 1
         self.problems[f"{ask.kind}: {reason}"] += 1
