@@ -5,7 +5,7 @@ Candidates may be unavailable or excluded; that is looked at once, when the slat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +80,8 @@ def by_content(table: ItemTable, row: int) -> Candidates:
 
 def by_visits(vectors: ItemVectors, index: Visits, items: Sequence[str], source: str) -> Candidates:
     """Return the items of the visits most like the shopper's latest items, the latest first, each counting less."""
-    numbers = _numbers(vectors, items[:_ALIKE_ITEMS])
+    numbers = vectors.numbering.numbers(items[:_ALIKE_ITEMS])
+    numbers = numbers[numbers >= 0]
     if not len(index) or not len(numbers):
         return nothing(source)
     weights = 1.0 / (1.0 + np.arange(len(numbers)))
@@ -90,11 +91,12 @@ def by_visits(vectors: ItemVectors, index: Visits, items: Sequence[str], source:
 
 def by_links(vectors: ItemVectors, links: Links, items: Mapping[str, float], source: str) -> Candidates:
     """Return the items that some items lead to, weighted (item to weight)."""
-    number_of = vectors.numbering.number_of
-    known = {number_of[item]: weight for item, weight in items.items() if item in number_of}
-    if not known:
+    numbers = vectors.numbering.numbers(items)
+    known = numbers >= 0
+    if not known.any():
         return nothing(source)
-    found, scores = links.from_all(np.fromiter(known, np.int64), np.fromiter(known.values(), np.float64))
+    weights = np.fromiter(items.values(), np.float64, len(items))
+    found, scores = links.from_all(numbers[known], weights[known])
     return _placed(vectors, source, found, scores, LINKED_CANDIDATES)
 
 
@@ -175,9 +177,10 @@ def by_newness(table: ItemTable, vector: Floats | None, now_us: int) -> Candidat
     return Candidates("new", rows[places], scores[places])
 
 
-def again(table: ItemTable, items: Iterable[str], source: str) -> Candidates:
+def again(table: ItemTable, items: Collection[str], source: str) -> Candidates:
     """Return items that the shopper has had to do with before, the first ones scored highest."""
-    rows = np.array(table.rows_of(items), np.intp)
+    rows = table.row_numbers(items)
+    rows = rows[rows >= 0]
     return Candidates(source, rows, _by_rank(len(rows)))
 
 
@@ -195,11 +198,6 @@ def only(candidates: Iterable[Candidates], inside: Flags) -> list[Candidates]:
 def nothing(source: str) -> Candidates:
     """Return no candidates."""
     return Candidates(source, np.empty(0, np.intp), np.empty(0))
-
-
-def _numbers(vectors: ItemVectors, items: Sequence[str]) -> npt.NDArray[np.int64]:
-    number_of = vectors.numbering.number_of
-    return np.array([number_of[item] for item in items if item in number_of], np.int64)
 
 
 def _placed(

@@ -263,7 +263,12 @@ def _with_bias(vector: Floats) -> Floats:
 
 
 def _in_order(rows: Rows, scores: Floats, most: int) -> tuple[Rows, Floats]:
-    order = np.lexsort((rows, -scores))[:most]
+    """Return the highest, the first first; ties by row."""
+    order = np.argsort(-scores)
+    found = scores[order]
+    if (found[1:] == found[:-1]).any():
+        order = np.lexsort((rows, -scores))
+    order = order[:most]
     return rows[order], scores[order]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import repeat
 
 import numpy as np
@@ -27,10 +27,14 @@ class Numbering:
 
     def place_all(self, item_ids: Sequence[str], rows: Rows) -> npt.NDArray[np.int64]:
         """Note the rows of some items; return int64 [n], the number of each, -1 for one not known."""
-        numbers = np.fromiter(map(self.number_of.get, item_ids, repeat(-1)), np.int64, len(item_ids))
+        numbers = self.numbers(item_ids)
         known = numbers >= 0
         self._rows[numbers[known]] = rows[known]
         return numbers
+
+    def numbers(self, item_ids: Collection[str]) -> npt.NDArray[np.int64]:
+        """Return int64 [n], the number of each item, -1 for one not known."""
+        return np.fromiter(map(self.number_of.get, item_ids, repeat(-1)), np.int64, len(item_ids))
 
     def rows(self, numbers: npt.NDArray[np.integer]) -> Rows:
         """Return the row of each number; -1 where the table does not have the item."""
