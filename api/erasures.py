@@ -21,8 +21,16 @@ from recommender.store import FeastFeatures
 
 _LOOK_EVERY_S = 0.5
 _AGAIN_AFTER_S = 2.0
+_LATER_AGAIN_S = 30.0
 
 _log = logging.getLogger(__name__)
+
+
+def _closing(pieces: Iterator[bytes], log: EventLog) -> Iterator[bytes]:
+    try:
+        yield from pieces
+    finally:
+        log.close()
 
 
 class _Ended(Exception):
@@ -40,7 +48,7 @@ class Erasures:
         self.audit = AuditLog(self._installation.audit_path, Secret(self._installation.secret_path))
         self._ending = threading.Event()
         self._lock = threading.Lock()
-        self._opened: tuple[EventLog, FeastFeatures] | None = None
+        self._features: FeastFeatures | None = None
         self._thread = threading.Thread(target=self._run, name="erasures", daemon=True)
 
     def start(self) -> None:
@@ -51,9 +59,8 @@ class Erasures:
         """End the work where it is, and free the connections."""
         self._ending.set()
         self._thread.join(timeout=10.0)
-        if self._opened is not None:
-            self._opened[0].close()
-            self._opened[1].close()
+        if self._features is not None:
+            self._features.close()
         self._redis.close()
 
     def request(self, user_id: str, key_id: str) -> ErasureStatus:
@@ -74,12 +81,15 @@ class Erasures:
             RedisError: it cannot be read; likewise `LogUnavailable`.
         """
         with self._lock:
-            if self._opened is None:
-                self._opened = open_event_log(self._settings), FeastFeatures.open(self._settings)
-        log, features = self._opened
-        pieces = export(user_id, Sources(self._redis, log, features, self._installation.history_dir))
-        self.audit.note("export", user_id, key_id=key_id)
-        return pieces
+            features = self._features = self._features or FeastFeatures.open(self._settings)
+        log = open_event_log(self._settings)  # of its own: not every log may be read by several threads
+        try:
+            pieces = export(user_id, Sources(self._redis, log, features, self._installation.history_dir))
+            self.audit.note("export", user_id, key_id=key_id)
+        except BaseException:
+            log.close()
+            raise
+        return _closing(pieces, log)
 
     def _run(self) -> None:
         log: EventLog | None = None
@@ -90,9 +100,12 @@ class Erasures:
                 self._ending.wait(0.0 if worked else _LOOK_EVERY_S)
             except _Ended:
                 break
-            except (redis.RedisError, LogUnavailable, FolderInUse, OSError) as error:
+            except (redis.RedisError, LogUnavailable, FolderInUse) as error:
                 _log.warning("erasures: %s; trying again", type(error).__name__)
                 self._ending.wait(_AGAIN_AFTER_S)
+            except Exception as error:  # whatever it is, users wait to be erased
+                _log.error("erasures: unexpected %s; trying again", type(error).__name__)
+                self._ending.wait(_LATER_AGAIN_S)
         if log is not None:
             log.close()
 

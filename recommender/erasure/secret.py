@@ -53,5 +53,7 @@ class Secret:
             os.link(beside, self._path)
         except FileExistsError:
             pass
+        except OSError:  # a file system without links
+            beside.replace(self._path)
         finally:
-            beside.unlink()
+            beside.unlink(missing_ok=True)

@@ -41,10 +41,12 @@ SETTLE_S = 3.0
 """How long whoever holds copies in memory, and slates that are being made, have to heed the notice."""
 _LOOK_EVERY_S = 0.1
 _ALIVE_S = 60.0
+_LEARNER_LIMIT_S = 600.0
 _FEATURES, _LEARNER = "features", "learner"
 _IN_KAFKA = "event log: Kafka removes no single events; those of the user stay until the retention of the topic is over"
 
 _GOES_ON = "history: holds events that came while the user was being erased; erase the user again once none come"
+_NOT_LEARNED = "learner: has not come to the erasure in ten minutes and may know the user until it is started again"
 _DAMAGED = "model {}: is damaged and may name the user; remove it with `liveshelf models prune`"
 
 _log = logging.getLogger(__name__)
@@ -138,7 +140,8 @@ class Eraser:
         if left and batch.round < MOST_ROUNDS:
             batch.round += 1
             return "drop"
-        batch.remarks = [_GOES_ON] if left else []
+        if left:
+            batch.remarks = list({*batch.remarks, _GOES_ON})
         return "clean"
 
     def _clean(self, batch: Batch) -> Phase:
@@ -193,7 +196,11 @@ class Eraser:
         until = self._log.ends()
         while self._log.lag(_FEATURES, until):
             self._wait(_LOOK_EVERY_S)
+        give_up_at = time.monotonic() + _LEARNER_LIMIT_S
         while self._log.lag(_LEARNER, until) and self._is_learning():
+            if time.monotonic() > give_up_at:
+                batch.remarks = list({*batch.remarks, _NOT_LEARNED})
+                return
             self._wait(_LOOK_EVERY_S)
 
     def _rewrite_append_only(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 
 from recommender.features import ROW_TYPES, SessionFeatures, UserFeatures
 from recommender.history.schema import EVENTS, SCHEMAS
+
+_log = logging.getLogger(__name__)
 
 USER, SESSION = UserFeatures.entity, SessionFeatures.entity
 PERSONAL_TABLES = (
@@ -46,11 +49,11 @@ def theirs(name: str, table: pa.Table, persons: Persons) -> pa.Array:
     users, sessions = (pa.array(sorted(ids), pa.string()) for ids in persons)
     of_user = pc.is_in(table[USER], users) if USER in table.column_names else None
     if SESSION not in table.column_names:
-        return of_user
+        return pc.fill_null(of_user, False)
     of_session = pc.is_in(table[SESSION], sessions)
     if name == EVENTS:
-        of_session = pc.and_(of_session, pc.equal(table[USER], ""))
-    return pc.or_(of_user, of_session)
+        of_session = pc.and_kleene(of_session, pc.equal(table[USER], ""))
+    return pc.fill_null(pc.or_kleene(of_user, of_session), False)
 
 
 def columns_of(name: str) -> list[str]:
@@ -74,6 +77,12 @@ def files_with(
         try:
             table = pq.read_table(path, columns=columns_of(name), partitioning=None)
         except FileNotFoundError:  # merged meanwhile
+            continue
+        except (
+            pa.ArrowInvalid,
+            OSError,
+        ) as error:  # nobody can read whose rows it holds; the others are to go all the same
+            _log.error("%s: must be a sound part-file, so nobody is erased from it; %s", path, type(error).__name__)
             continue
         found = table.filter(theirs(name, table, persons))
         if len(found):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -226,12 +227,19 @@ def copy_without(folder: Path, into: Path, features: Collection[str]) -> list[st
     into.mkdir()
     for path in folder.iterdir():
         if path.name not in files and path.name != MANIFEST:
-            os.link(path, into / path.name)
+            _link(path, into / path.name)
     for name, content in files.items():
         write_atomically(into / name, content)
     manifest.files |= {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     write_atomically(into / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
     return found
+
+
+def _link(path: Path, place: Path) -> None:
+    try:
+        os.link(path, place)
+    except OSError:  # a file system without links
+        shutil.copy2(path, place)
 
 
 def nameless(row: int) -> str:

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -20,7 +21,7 @@ from recommender.eventlog import CATALOGUE, SHOPPER, Partition
 from recommender.events import InvalidEvent, decode_event
 from recommender.features import Interaction
 from recommender.history import HistoryWriter, part_files, parts
-from recommender.history.erasing import Persons
+from recommender.history.erasing import Persons, theirs
 from recommender.installation import Installation
 from recommender.model.forgetting import forget_shoppers
 from recommender.model.registry import ModelRegistry
@@ -216,6 +217,31 @@ def test_after_a_crash_in_the_middle_the_second_step_finishes_the_rewriting(
     again.flush()
     assert sorted(users(tmp_path)) == [f"user-{number}" for number in range(5)]
     again.close()
+
+
+def test_a_part_file_that_cannot_be_read_is_left_and_all_others_are_rewritten(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = HistoryWriter(tmp_path, "0", 0)
+    for number in range(3):
+        write(writer, "ann", f"user-{number}")
+        writer.flush()
+    damaged = part_files(tmp_path, "events")[1]
+    damaged.write_bytes(b"PAR1")
+    writer.erase(control("drop"))
+    writer.flush()
+    writer.erase(control("sweep"))
+    writer.flush()
+    writer.close()
+    assert damaged.read_bytes() == b"PAR1"
+    damaged.unlink()
+    assert sorted(users(tmp_path)) == ["user-0", "user-2"]
+    assert "must be a sound part-file" in caplog.text
+
+
+def test_rows_without_a_user_stay() -> None:
+    table = pa.table({"user_id": ["ann", None, "", "bob"], "session_id": ["x", "s-ann", "s-ann", "s-ann"]})
+    assert theirs("events", table, ANN).to_pylist() == [True, False, True, False]
 
 
 # States
