@@ -12,6 +12,8 @@ import msgspec
 import pandas as pd
 import pytest
 import redis
+import redis.asyncio
+from feast.infra.online_stores.redis import RedisType
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -178,3 +180,19 @@ def test_the_time_of_what_was_found_is_told_without_decoding_it(features: FeastF
     features.write([session(session_id)])
     found = look_up(features, None, session_id)
     assert found.feature_time_us == found.shopper().feature_time_us == NOON_US
+
+
+def test_a_cluster_is_asked_by_its_own_client(
+    features: FeastFeatures, redis_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose pipeline goes to several servers; one server stands for them here."""
+    session_id = fresh_key()
+    features.write([session(session_id)])
+
+    async def client(config: object) -> Any:
+        return redis.asyncio.Redis.from_url(redis_server)
+
+    monkeypatch.setattr(features._store.config.online_store, "redis_type", RedisType.redis_cluster)
+    monkeypatch.setattr(features._online, "_get_client_async", client)
+    found = look_up(features, None, session_id, ("ECHO", "here"))
+    assert (found.shopper().sessions, found.answers) == ([session(session_id)], [b"here"])
