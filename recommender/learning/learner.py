@@ -209,6 +209,7 @@ class Learner:
 
     def _forget(self, run: _Run, control: EraseControl) -> None:
         """Forget users at the place in the log where their erasure stands."""
+        self._noted_at = -1e9  # whoever erases waits to hear of it
         users, sessions = control.users, control.sessions
         run.maker.forget(users, sessions)
         features = {feature_of(user_id) for user_id in users}

@@ -14,6 +14,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 import redis
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from cli.main import app
@@ -42,6 +43,7 @@ from tests.erasing import (
 )
 from tests.integration.stream import Stream, eventually
 
+KEY = "k" * 43
 PARAMETERS = TrainingParameters(embedding_size=8, threads=1, most_epochs=2, ranker_questions=100, test_examples=100)
 
 
@@ -54,7 +56,7 @@ def own_settings(tmp_path: Path) -> Iterator[Settings]:
     (data_dir / "redis").mkdir(parents=True)
     process = start_locked(server, port, tmp_path / "redis.log")
     eventually(lambda: answers(url_of(port)), 20)
-    yield Settings(data_dir=data_dir, redis_url=url_of(port), port=free_port(), dev=True)
+    yield Settings(data_dir=data_dir, redis_url=url_of(port), port=free_port(), run_key=SecretStr(KEY))
     process.terminate()
     process.wait(20)
 
@@ -113,6 +115,7 @@ def test_nothing_is_left_of_an_erased_user_and_all_others_are_as_they_were(own_s
         stream.wait_until_drained()
         assert f"user={ERASED}" in train_model(settings)
         with running_api(settings, log_file) as client:
+            client.headers["authorization"] = f"Bearer {KEY}"
             leave_traces_elsewhere(settings, client)
             stream.wait_until_drained()
             letters = int(store.zcard("liveshelf:deadletters:by_last_seen"))  # type: ignore[arg-type]
@@ -177,6 +180,7 @@ def check_audit(installation: Installation) -> None:
     lines = [json.loads(line) for line in installation.audit_path.read_text().splitlines()]
     assert [line["act"] for line in lines] == ["export", "erasure_requested", "erasure_completed"]
     assert len({line["user_digest"] for line in lines}) == 1
+    assert {line["key_id"] for line in lines} == {"run"}
     assert lines[1]["erasure_id"] == lines[2]["erasure_id"]
     assert lines[2]["counts"]["history_events"] == 84
     for path in (installation.audit_path, installation.secret_path):
@@ -192,7 +196,7 @@ def check_unknown_user(client: httpx.Client) -> None:
 
 def check_command_line(settings: Settings, client: httpx.Client, folder: Path) -> None:
     def command(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["users", *arguments, "--url", str(client.base_url)])
+        return CliRunner().invoke(app, ["users", *arguments, "--url", str(client.base_url), "--api-key", KEY])
 
     file = folder / "other.json"
     assert command("export", OTHERS[0], "--output", str(file)).exit_code == 0
@@ -221,6 +225,7 @@ def test_the_dataflow_may_be_killed_at_any_moment_of_an_erasure(own_settings: Se
         stream.wait_until_drained()
         history = history_of_others(settings)
         with running_api(settings, settings.data_dir / "api.log") as client:
+            client.headers["authorization"] = f"Bearer {KEY}"
             erasure_id = client.delete(f"/v1/users/{ERASED}").json()["erasure_id"]
             installation = Installation(settings.data_dir)
             eventually(lambda: is_rewriting(installation), 30)

@@ -43,6 +43,7 @@ def test_what_is_published_after_an_erasure_does_not_name_the_user_and_learning_
     shop.send(visits(20, known=True, seed=2))
     erase(shop, "u1-0", "s1-0")
     shop.read_all(learner)
+    assert shop.log.lag("learner") == 0, "the worker hears of it at once"
     run: Any = learner._run
     assert "u1-0" not in repr((run.maker.memory.__dict__, run.maker._seen, run.maker._moments, run.waiting))
     after = names(shop, learner.publish())
