@@ -254,10 +254,12 @@ def bench_storm(
 def bench_chaos(
     seconds: Annotated[float, typer.Option(min=5.0, help="How long each drill lasts.")] = 60.0,
     rate: Annotated[int, typer.Option(min=10, help="Requests per second.")] = 100,
-    only: Annotated[str | None, typer.Option(help="Some of redis,slow,model,dataflow,api.")] = None,
+    items: Annotated[int, typer.Option(min=500, help="Items of the shop.")] = 2_000,
+    users: Annotated[int, typer.Option(min=10, help="Shoppers who ask in turn.")] = 1_500,
+    only: Annotated[str | None, typer.Option(help="Some of redis,model,dataflow,api,slow.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Parts are killed, slowed down and damaged under load: what share is answered, how well, and when all is well."""
     from cli.bench_serving import run_chaos
 
-    raise typer.Exit(run_chaos(seconds=seconds, rate=rate, only=only, as_json=as_json))
+    raise typer.Exit(run_chaos(seconds=seconds, rate=rate, items=items, users=users, only=only, as_json=as_json))

@@ -62,10 +62,10 @@ def run_storm(
     return _drill(partial(storm_run.run, options), _show_storm if not as_json else None)
 
 
-def run_chaos(*, seconds: float, rate: int, only: str | None, as_json: bool) -> int:
+def run_chaos(*, seconds: float, rate: int, items: int, users: int, only: str | None, as_json: bool) -> int:
     """Measure; print one JSON object or a table, progress on standard error."""
     drills = chaos_run.DRILLS if only is None else _chosen("--only", only, chaos_run.DRILLS)
-    options = chaos_run.Options(seconds=seconds, rate=rate, only=drills)
+    options = chaos_run.Options(seconds=seconds, rate=rate, items=items, users=users, only=drills)
     return _drill(partial(chaos_run.run, options), _show_chaos if not as_json else None)
 
 

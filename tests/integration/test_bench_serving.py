@@ -53,7 +53,7 @@ def test_a_storm_of_stock_changes_tells_for_how_long_sold_out_items_were_seen() 
 
 
 def test_chaos_tells_what_was_answered_while_processes_were_killed() -> None:
-    result = bench("chaos", "--seconds", "5", "--rate", "20", "--only", "api")
+    result = bench(*("chaos", "--seconds", "5", "--rate", "20", "--only", "api"), *("--items", "500", "--users", "50"))
     assert set(result["drills"]) == {"api"}
     for drill in result["drills"].values():
         assert drill["requests"] == 90
