@@ -31,6 +31,8 @@ NEW_FOR_US = 14 * 86_400_000_000
 """How long an item is new after it was first described."""
 NEW_INTEREST = 5.0
 """Interest from which on an item is no longer new: it has been found."""
+_MOST_DEMANDS = 512
+"""Categories whose rows in demand are kept, twice: by trend and by popularity [count]."""
 _NO_ROWS: Rows = np.empty(0, np.intp)
 
 
@@ -205,6 +207,8 @@ class ItemTable:
         demand = self._demand.get(key)
         if demand is None:
             demand = self._demand[key] = Demand(lambda: self._rows_in(category))
+            if len(self._demand) > _MOST_DEMANDS:
+                del self._demand[next(iter(self._demand))]
         return demand.highest(getattr(self, column), self.available, most)
 
     def _rows_in(self, category: str | None) -> Rows:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.serving import demand
+from recommender.serving import demand, item_table
 from recommender.serving.demand import Demand
+from recommender.serving.item_table import ItemTable
+from tests.spec.test_slate import catalogue
 
 CHANGES = st.lists(
     st.one_of(
@@ -67,3 +69,14 @@ def test_only_those_whose_value_has_changed_are_looked_at_again() -> None:
         available[9_999 - step % 10] = bool(step % 2)
         assert found.highest(values, available, 20)[0] == step
     assert len(asked) <= 2
+
+
+def test_what_is_kept_of_categories_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_table, "_MOST_DEMANDS", 10)
+    table = ItemTable()
+    for number in range(60):
+        table.put(f"i{number}", catalogue(f"i{number}", f"c{number % 30}", 1), None)
+    for _ in range(2):
+        for number in range(30):
+            assert table.trending(f"c{number}", 5).tolist() == [number, number + 30]
+    assert len(table._demand) == 10
