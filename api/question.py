@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from api.errors import RequestProblem, invalid_request
@@ -26,6 +26,8 @@ FilterText = Annotated[
         examples=['category in ["Shoes"] and price < 50_00 and not ("clearance" in tags)'],
     ),
 ]
+ExcludedItems = Annotated[list[ItemId], Field(max_length=MOST_ITEMS)]
+_EXCLUDED: TypeAdapter[list[str]] = TypeAdapter(ExcludedItems)
 _ANCHORED = (Surface.SIMILAR, Surface.BOUGHT_TOGETHER)
 _NEEDS = {
     Surface.SIMILAR: "item_id",
@@ -46,7 +48,7 @@ class Question(BaseModel):
     age: Annotated[int, Field(ge=0, le=150, description="of the shopper [years]")] | None = None
     device: ShortText | None = None
     country: Country | None = None
-    exclude_item_ids: Annotated[list[ItemId], Field(max_length=MOST_ITEMS)] = []
+    exclude_item_ids: ExcludedItems = []
 
 
 class SlateQuestion(Question):
@@ -76,6 +78,7 @@ def question_in_address(request: Request, **fixed: str | None) -> tuple[SlateQue
         RequestProblem: a parameter breaks its rule.
     """
     found: dict[str, Any] = {name: value for name, value in fixed.items() if value is not None}
+    excluded: list[str] = []
     explain = False
     query_string = request.scope["query_string"]
     if query_string:
@@ -83,16 +86,22 @@ def question_in_address(request: Request, **fixed: str | None) -> tuple[SlateQue
             if name == "explain":
                 explain = _flag(value)
             elif name == "exclude_item_ids":
-                found.setdefault(name, []).append(value)
+                excluded.append(value)
             elif name in fixed and fixed[name] is not None:
                 message = f"query.{name}: must be left out, as the address says it"
                 raise RequestProblem(422, "invalid_request", message, [message])
             elif name != "surface" or value:
                 found[name] = value
     try:
-        return SlateQuestion.model_validate_strings(found), explain
+        question = SlateQuestion.model_validate_strings(found)
     except ValidationError as error:
         raise invalid_request(error, "query") from None
+    if excluded:  # a list, of which texts alone know nothing
+        try:
+            question = question.model_copy(update={"exclude_item_ids": _EXCLUDED.validate_python(excluded)})
+        except ValidationError as error:
+            raise invalid_request(error, "query.exclude_item_ids") from None
+    return question, explain
 
 
 def slate_request(question: SlateQuestion, rules: Rules) -> SlateRequest:

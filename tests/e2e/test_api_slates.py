@@ -178,6 +178,19 @@ def test_a_file_of_surfaces_comes_into_service_by_itself_and_a_broken_one_does_n
     assert "banner" not in surfaces.surfaces
 
 
+def test_an_address_names_each_item_that_is_not_wanted(shop: Shop) -> None:
+    plain, _ = ask(shop, path("jo"))
+    first, second = (item.item_id for item in plain.items[:2])
+
+    one, _ = ask(shop, f"{path('jo')}&exclude_item_ids={first}")
+    both, _ = ask(shop, f"{path('jo')}&exclude_item_ids={first}&exclude_item_ids={second}")
+
+    assert first not in {item.item_id for item in one.items}
+    assert second in {item.item_id for item in one.items}
+    assert not {first, second} & {item.item_id for item in both.items}
+    assert len(both.items) == len(plain.items)
+
+
 @pytest.mark.parametrize(
     ("question", "problem"),
     [
@@ -191,6 +204,8 @@ def test_a_file_of_surfaces_comes_into_service_by_itself_and_a_broken_one_does_n
         ("explain=perhaps", "query.explain: must be true or false; got 'perhaps'"),
         ("user_id=other", "query.user_id: must be left out, as the address says it"),
         ("colour=red", "query.colour: "),
+        ("exclude_item_ids=item01&exclude_item_ids=", "query.exclude_item_ids.1: "),
+        ("exclude_item_ids=a&" * 1_001, "query.exclude_item_ids: "),
     ],
 )
 def test_a_wrong_parameter_is_refused_by_its_name(shop: Shop, question: str, problem: str) -> None:
