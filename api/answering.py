@@ -19,7 +19,7 @@ from recommender.serving.recommender import recommend
 from recommender.serving.refresh import TableRefresher
 from recommender.serving.request import Fallback, Slate, SlateItem, SlateRequest, Surface, UnknownItem
 from recommender.serving.rules import Inside
-from recommender.serving.slate_cache import Flight, Key, SlateCache, StoredSlate, owners
+from recommender.serving.slate_cache import Flight, Key, SlateCache, StoredSlate, may_be_kept, owners
 from recommender.serving.slate_store import SlateStore, found, questions
 from recommender.serving.surfaces import Rules
 from recommender.store import FeastFeatures
@@ -114,7 +114,7 @@ class Answering:
         vectors = self._table.vectors
         version = f"{vectors.model.version if vectors else ''}/{rules_version}"
         asked = Asked((name, request), rules, version, time.perf_counter(), time.time(), explain)
-        if bypass or explain or not rules.surface.cache_seconds:
+        if bypass or explain or not rules.surface.cache_seconds or not may_be_kept(request):
             made, x_cache = await self._make(asked, None), "bypass"
         else:
             made = self._known(asked) or await self._together(asked)
@@ -170,7 +170,8 @@ class Answering:
             else:
                 told = found(asked.key, looked_up.answers, use_cache=use_cache)
                 stamp, hidden = looked_up.stamp + told.stamp, told.hidden
-                if told.stored is not None and (made := self._taken_over(asked, told.stored, stamp)):
+                overtaken = flight is not None and flight.overtaken
+                if told.stored is not None and not overtaken and (made := self._taken_over(asked, told.stored, stamp)):
                     return made
                 if time.perf_counter() - asked.started > self._deadline_s:
                     return self._in_need(asked, Fallback.DEADLINE)
@@ -179,8 +180,9 @@ class Answering:
         body = self._body(asked, slate, shopper.feature_time_us)
         if flight is not None:
             stored = self._stored(asked, slate, stamp, shopper.feature_time_us)
-            if not flight.overtaken:  # by a deed of the shopper, or an erasure
-                self._cache.put(asked.key, stored, body, [entry.row for entry in slate.items])
+            # Not what a deed of the shopper or an erasure has overtaken, nor what was made of half of the items.
+            if not flight.overtaken and self.notices is not None and self.notices.loaded:
+                self._cache.put(asked.key, stored, body, [entry.row for entry in slate.items], slate.barred)
                 self._store.keep(asked.key, stored, asked.rules.surface.cache_seconds)
         return Made(body, "live", slate.fallback)
 
@@ -229,29 +231,34 @@ class Answering:
     def _in_need(self, asked: Asked, why: Fallback) -> Made:
         """Answer without the shopper's features, or without time: by the last slate, or by items in demand."""
         table, request, surface = self._table, asked.request, asked.rules.surface
-        if request.item_id is not None and table.row_of(request.item_id) is None:
+        anchor = None if request.item_id is None else table.row_of(request.item_id)
+        if request.item_id is not None and anchor is None:
             raise UnknownItem(request.item_id)
         inside = Inside(table, request, asked.rules, self._masks, int(asked.now_s * 1e6)).flags
         last = self._cache.last(asked.key, asked.now_s, surface.stale_seconds)
-        items: list[SlateItem] = []
-        answered_by = "stale"
-        if last is not None:
-            items = [
-                entry
-                for entry in last.entries()
-                if table.available[entry.row] and (inside is None or inside[entry.row])
-            ]
-        elif why is Fallback.STORE_UNAVAILABLE and surface.kind in _NEED_NO_SHOPPER:
+        if last is None and why is Fallback.STORE_UNAVAILABLE and surface.kind in _NEED_NO_SHOPPER:
             slate = self._recommend(asked, store_available=False)
             return Made(self._body(asked, slate, 0), "live", why)
-        else:
-            answered_by = "popular"
-        if surface.fill and len(items) < request.n:
-            taken = {entry.row for entry in items} | set(table.rows_of(request.exclude))
+        off = {*table.rows_of(request.exclude), *([] if anchor is None else [anchor])}
+        items: list[SlateItem] = []
+        fills = surface.fill
+        if last is not None:
+            fills = fills and last.barred is not None  # else what the shopper must not see might come in
+            off |= last.barred or frozenset()
+            items = last.entries()
+        elif surface.kind is Surface.RANK:
+            items = [SlateItem(row, 0.0, "given") for row in dict.fromkeys(table.rows_of(request.items))]
+        items = [
+            entry
+            for entry in items
+            if entry.row not in off and table.available[entry.row] and (inside is None or inside[entry.row])
+        ]
+        if fills and len(items) < request.n:
+            taken = off | {entry.row for entry in items}
             items += self.popular.items(request, taken, request.n - len(items), inside)
         vectors = table.vectors
         slate = Slate(items, vectors.model.version if vectors else None, why)
-        return Made(self._body(asked, slate, 0), answered_by, why)
+        return Made(self._body(asked, slate, 0), "popular" if last is None else "stale", why)
 
     def _body(self, asked: Asked, slate: Slate, feature_time_us: int) -> bytes:
         left_out = None

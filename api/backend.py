@@ -191,7 +191,10 @@ class Backend:
     async def _renew_popular(self) -> None:
         """Have ready what is shown when nothing better can be made in time."""
         while True:
-            self.answering.popular.renew()
+            try:
+                self.answering.popular.renew()
+            except Exception as error:
+                _log.error("items in demand: %s: %s; trying again", type(error).__name__, error)
             await asyncio.sleep(RENEWED_AFTER_S / 2)
 
     async def _settle(self) -> None:

@@ -85,7 +85,7 @@ def recommend(
     if rules.campaigns:
         items = with_pins(table, items, request.n, rules.campaigns, inside.flags, off)
     model = table.vectors.model.version if table.vectors else None
-    slate = Slate(items, model, _fallback(table, request, wishes, store_available))
+    slate = Slate(items, model, _fallback(table, request, wishes, store_available), barred=frozenset(off))
     if not explain:
         return slate
     reasons = Reasons(table, gathered.candidates, ranking, matrix, ranker, rules, masks, now_us)

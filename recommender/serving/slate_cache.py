@@ -25,9 +25,11 @@ from recommender.serving.request import Fallback, SlateItem, SlateRequest
 
 MOST_SLATES = 20_000
 """Kept in one process, some 8 KB each; beyond them those go that were not asked for for longest."""
+MOST_IDS = 100
+"""A question that names more items than these is not kept: nobody is likely to ask it again [count]."""
 SHORT_FOR_S = 1.0
 """How long a slate is given again that has fewer items than were asked for: there may be more of them soon."""
-_OF_USER = frozenset({UserFeatures.view, UserItems.view, UserPurchases.view, HIDDEN})
+_OF_USER = frozenset({UserFeatures.view, UserItems.view, UserPurchases.view})
 
 Key = tuple[str, SlateRequest]
 """Name of the surface, and all that is asked."""
@@ -58,6 +60,8 @@ class Kept(msgspec.Struct, gc=False):
     rows: Rows
     catalogue_us: npt.NDArray[np.int64]
     owners: tuple[str, ...]
+    barred: frozenset[int] | None
+    """The rows that were not shown to this shopper, whatever else was; None where that is not known."""
     current: bool = True
     """Whether the shopper has done nothing since. What is not current is kept for when no slate can be made."""
 
@@ -120,12 +124,16 @@ class SlateCache:
         rows = self._table.rows_of(item[0] for item in stored.items)
         if len(rows) != len(stored.items):
             return None
-        kept = _kept(stored, b"", rows, ())
+        kept = _kept(stored, b"", rows, (), None)
         return kept.entries() if self._why_not(kept, key[1].n, version, now_s, most_s) is None else None
 
-    def put(self, key: Key, stored: StoredSlate, body: bytes, rows: Sequence[int]) -> None:
-        """Keep a slate."""
-        kept = self._kept[key] = _kept(stored, body, rows, owners(key[1]))
+    def put(
+        self, key: Key, stored: StoredSlate, body: bytes, rows: Sequence[int], barred: frozenset[int] | None = None
+    ) -> None:
+        """Keep a slate, and what was barred from it, if that is known."""
+        if key in self._kept:
+            self._drop(key)
+        kept = self._kept[key] = _kept(stored, body, rows, owners(key[1]), barred)
         self._kept.move_to_end(key)
         for owner in kept.owners:
             self._of_owner.setdefault(owner, set()).add(key)
@@ -134,35 +142,45 @@ class SlateCache:
             self._count("room")
 
     def begin(self, key: Key) -> tuple[Flight, bool]:
-        """Return the flight of what is asked for, and whether it is new: then the caller has to land it."""
+        """Return the flight of what is asked for, and whether it is new: then the caller has to land it.
+
+        Who comes after the shopper has done something waits for no flight from before.
+        """
         flight = self._flights.get(key)
-        if flight is not None:
+        if flight is not None and not flight.overtaken:
             return flight, False
         flight = self._flights[key] = Flight(asyncio.get_running_loop().create_future(), owners(key[1]))
         return flight, True
 
     def land(self, key: Key, flight: Flight, result: object) -> None:
         """Give the result to all who wait."""
-        del self._flights[key]
+        self._end(key, flight)
         if not flight.future.done():
             flight.future.set_result(result)
 
     def crash(self, key: Key, flight: Flight, error: BaseException) -> None:
         """Tell all who wait that it failed."""
-        del self._flights[key]
+        self._end(key, flight)
         if isinstance(error, asyncio.CancelledError):
             flight.future.cancel()
         elif not flight.future.done():
             flight.future.set_exception(error)
             flight.future.exception()  # nobody may wait
 
+    def _end(self, key: Key, flight: Flight) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
     def heed(self, notices: Iterable[ChangeNotice]) -> None:
         """Take note of what shoppers have done."""
         for notice in notices:
             if notice.view == ERASED:
                 for key in notice.keys:
-                    self._erase(f"user:{key}")
-                    self._erase(f"session:{key}")
+                    self._erase(f"user:{key}", "erased")
+                    self._erase(f"session:{key}", "erased")
+            elif notice.view == HIDDEN:  # not even for when no slate can be made
+                for key in notice.keys:
+                    self._erase(f"user:{key}", "hidden")
             elif notice.view in _OF_USER:
                 self._outdate("user:", notice.keys)
             elif notice.view == SessionFeatures.view:
@@ -192,10 +210,10 @@ class SlateCache:
             if owner in flight.owners:
                 flight.overtaken = True
 
-    def _erase(self, owner: str) -> None:
+    def _erase(self, owner: str, reason: str) -> None:
         for key in list(self._of_owner.get(owner, ())):
             self._drop(key)
-            self._count("erased")
+            self._count(reason)
         self._overtake(owner)
 
     def _why_not(self, kept: Kept, n: int, version: str, now_s: float, most_s: float) -> str | None:
@@ -218,6 +236,11 @@ class SlateCache:
                 del self._of_owner[owner]
 
 
+def may_be_kept(request: SlateRequest) -> bool:
+    """Tell whether a slate is worth its memory: each key holds the whole question."""
+    return len(request.exclude) + len(request.items) <= MOST_IDS
+
+
 def owners(request: SlateRequest) -> tuple[str, ...]:
     """Return whose deeds change what is asked for; nobody's where no shopper is named."""
     found = []
@@ -228,6 +251,12 @@ def owners(request: SlateRequest) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _kept(stored: StoredSlate, body: bytes, rows: Sequence[int], its_owners: tuple[str, ...]) -> Kept:
+def _kept(
+    stored: StoredSlate,
+    body: bytes,
+    rows: Sequence[int],
+    its_owners: tuple[str, ...],
+    barred: frozenset[int] | None,
+) -> Kept:
     marks = np.fromiter((item[1] for item in stored.items), np.int64, len(stored.items))
-    return Kept(stored, body, np.array(rows, np.intp), marks, its_owners)
+    return Kept(stored, body, np.array(rows, np.intp), marks, its_owners, barred)

@@ -85,6 +85,9 @@ class SlateStore:
         except (redis.RedisError, OSError) as error:
             self._count_lost(len(some))
             _log.debug("slates: %d not kept in Redis (%s)", len(some), type(error).__name__)
+        except Exception as error:
+            self._count_lost(len(some))
+            _log.error("slates: %d not kept in Redis (%s)", len(some), type(error).__name__)
 
 
 def questions(key: Key, *, use_cache: bool) -> list[tuple[str, ...]]:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import redis
 
-from api.answers import SlateAnswer
+from api.answers import RankAnswer, SlateAnswer
 from benchmarks.chaos.slow_proxy import SlowProxy
 from recommender.settings import Settings
 from tests.conftest import free_port
@@ -114,3 +114,43 @@ def test_what_sells_out_leaves_stale_slates_too(slowed: Slowed) -> None:
 
     assert how(slate) == ("stale", "store_unavailable")
     assert len(slate.items) == 5
+
+
+def test_what_a_slate_left_out_does_not_come_back_when_it_is_given_stale(slowed: Slowed) -> None:
+    shop, proxy = slowed
+    everything = len(ITEMS)
+    wait_until(lambda: how(ask(shop, "fay", user_id="fay"))[0] in ("live", "cached"), 15.0)
+    assert shop.client.put("/v1/users/fay/hidden/item00").status_code == 200
+
+    def home() -> SlateAnswer:
+        return ask(shop, "fay", user_id="fay", n=everything)
+
+    def similar() -> SlateAnswer:
+        return ask(shop, "fay", user_id="fay", n=everything, surface="similar", item_id="item03")
+
+    wait_until(lambda: len(home().items) == everything - 1 and len(similar().items) == everything - 2, 15.0)
+    proxy.delay_s = SLOW_S
+    try:
+        wait_until(lambda: how(home())[0] == how(similar())[0] == "stale", 15.0)
+        shown = [{item.item_id for item in slate.items} for slate in (home(), similar())]
+    finally:
+        proxy.delay_s = 0.0
+
+    assert [everything - len(items) for items in shown] == [1, 2]
+    assert not any("item00" in items for items in shown)
+    assert "item03" not in shown[1]
+
+
+def test_a_ranking_without_the_store_still_gives_the_callers_items(slowed: Slowed) -> None:
+    shop, proxy = slowed
+    proxy.delay_s = SLOW_S
+    try:
+        wait_until(lambda: how(ask(shop, "gil"))[1] == "store_unavailable", 15.0)
+        answer = shop.client.post("/v1/rank", json={"session_id": "gil", "item_ids": ["item07", "ghost", "item02"]})
+    finally:
+        proxy.delay_s = 0.0
+
+    slate = RankAnswer.model_validate_json(answer.content)
+    assert how(slate) == ("live", "store_unavailable")
+    assert {item.item_id for item in slate.items} == {"item02", "item07"}
+    assert slate.left_out_item_ids == ["ghost"]

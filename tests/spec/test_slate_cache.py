@@ -13,7 +13,7 @@ from recommender.changes import ERASED, HIDDEN, ChangeNotice
 from recommender.features import SessionFeatures, UserFeatures, UserItems
 from recommender.serving.item_table import ItemTable
 from recommender.serving.request import SlateRequest
-from recommender.serving.slate_cache import SHORT_FOR_S, Key, SlateCache, StoredSlate
+from recommender.serving.slate_cache import SHORT_FOR_S, Key, SlateCache, StoredSlate, may_be_kept
 from recommender.serving.slate_store import found, place, questions
 from tests.spec.test_slate import NOW_US, catalogue, shop
 
@@ -65,7 +65,7 @@ def test_a_slate_is_given_again() -> None:
         (lambda it: it.cache.heed([notice(UserFeatures.view, "x", "u")]), "shopper"),
         (lambda it: it.cache.heed([notice(UserItems.view, "u")]), "shopper"),
         (lambda it: it.cache.heed([notice(SessionFeatures.view, "s")]), "shopper"),
-        (lambda it: it.cache.heed([notice(HIDDEN, "u")]), "shopper"),
+        (lambda it: it.cache.heed([notice(HIDDEN, "u")]), "hidden"),
         (lambda it: it.cache.heed([notice(ERASED, "u", "s")]), "erased"),
         (lambda it: it.cache.outdate_shoppers(), "notices_missed"),
     ],
@@ -237,3 +237,34 @@ def test_what_a_user_has_hidden_is_part_of_what_a_slate_was_made_from() -> None:
 
 def test_what_an_earlier_release_has_kept_is_not_used() -> None:
     assert found(HOME, [b"\x93\x01\x02\x03", set()], use_cache=True).stored is None
+
+
+def test_who_comes_after_the_shopper_has_done_something_waits_for_no_slate_from_before() -> None:
+    async def play() -> tuple[bool, bool, object, object]:
+        cache = Kitchen().cache
+        before, _ = cache.begin(HOME)
+        cache.heed([notice(HIDDEN, "u")])
+        after, is_new = cache.begin(HOME)
+        cache.land(HOME, before, "old")
+        joined, _ = cache.begin(HOME)
+        cache.land(HOME, after, "new")
+        return is_new, joined is after, await before.future, await after.future
+
+    assert asyncio.run(play()) == (True, True, "old", "new")
+
+
+def test_what_a_user_has_hidden_is_not_shown_even_when_nothing_can_be_made() -> None:
+    kitchen = Kitchen()
+    kitchen.put()
+
+    kitchen.cache.heed([notice(HIDDEN, "u")])
+
+    assert kitchen.cache.last(HOME, NOW_S, 600) is None
+
+
+def test_questions_that_name_very_many_items_are_not_worth_their_memory() -> None:
+    many = frozenset(f"i{number}" for number in range(101))
+
+    assert may_be_kept(SlateRequest(exclude=frozenset(list(many)[:100])))
+    assert not may_be_kept(SlateRequest(exclude=many))
+    assert not may_be_kept(SlateRequest(items=tuple(many)))
