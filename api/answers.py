@@ -94,7 +94,13 @@ class ExplanationOfItem(Answer):
 
     ranker: str = Field(description="learned, weights, demand, pin or given")
     sources: list[SourceScore]
-    parts: dict[str, float] = Field(description="what each feature adds to the learned ranker's log odds")
+    base: float | None = Field(description="log odds of the average candidate; null where no learned ranker decides")
+    parts: dict[str, float] = Field(
+        description="what each feature adds to the learned ranker's log odds; the twelve that add most"
+    )
+    others: float | None = Field(
+        description="what all other features add; the logistic of base, parts and others is the score before boosts"
+    )
     features: dict[str, float] = Field(description="the values that the ranker saw")
     rules: list[str] = Field(description="what the shop's rules did to the item")
 
@@ -105,7 +111,9 @@ class SlateEntry(ItemInfo):
     position: int = Field(description="0-based")
     score: float = Field(description="higher is better; comparable within this slate only")
     source: str = Field(description="the candidate source that gave most of the score")
-    explanation: ExplanationOfItem | None = Field(default=None, description="with explain=true")
+    explanation: ExplanationOfItem | None = Field(
+        default=None, description="with explain=true; null beyond the first 100 items"
+    )
 
 
 class SlateAnswer(Answer):

@@ -81,11 +81,15 @@ class Ranker:
         found: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-log_odds))
         return found
 
-    def contributions(self, candidates: Floats) -> npt.NDArray[np.float64]:
-        """Return what each feature adds to the log odds of each candidate, [n, n_features] (Lundberg's TreeSHAP)."""
-        parts = [fit.predict(candidates, num_threads=1, pred_contrib=True)[:, :-1] for fit in self._fits]
-        found: npt.NDArray[np.float64] = np.mean(parts, axis=0)
-        return found
+    def contributions(self, candidates: Floats) -> tuple[npt.NDArray[np.float64], float]:
+        """Return what each feature adds to the log odds of each candidate, and what it is added to.
+
+        The parts, [n, n_features], and the base, which is what the trees say on average, add up to the log odds
+        (Lundberg's TreeSHAP, the mean over the fits).
+        """
+        fits = [fit.predict(candidates, num_threads=1, pred_contrib=True) for fit in self._fits]
+        found: npt.NDArray[np.float64] = np.mean(fits, axis=0)
+        return found[:, :-1], float(found[0, -1])
 
     def gains(self) -> dict[str, float]:
         """Return each feature's share in what the trees have learned."""

@@ -104,10 +104,14 @@ class Explanation(msgspec.Struct, frozen=True):
     """Why an item is where it is."""
 
     ranker: str
-    """learned, weights, demand or pin."""
+    """learned, weights, demand, pin or given."""
     sources: list[SourceScore]
+    base: float | None
+    """What the parts are added to: the log odds of the average candidate; null where no learned ranker decides."""
     parts: Mapping[str, float]
-    """What each feature adds to the log odds of the learned ranker."""
+    """What each feature adds to the log odds of the learned ranker; those that add most."""
+    others: float | None
+    """What all other features add; the logistic of base, parts and others is the score before boosts."""
     features: Mapping[str, float]
     """The values that the ranker saw; unknown ones are left out."""
     rules: list[str]
@@ -120,10 +124,12 @@ class Slate(msgspec.Struct, frozen=True):
     items: list[SlateItem]
     model_version: str | None
     fallback: Fallback | None
-    explanations: list[Explanation] | None = None
-    """One for each item, if they were asked for."""
+    explanations: list[Explanation | None] | None = None
+    """One for each item, if they were asked for; null beyond the first hundred."""
     left_out: Mapping[str, int] | None = None
     """Rule to the number of candidates that it left out, if explanations were asked for."""
+    barred: frozenset[int] = frozenset()
+    """Rows that are not shown to this shopper, whatever else is."""
 
 
 class UnknownItem(LookupError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import reduce
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from recommender.serving.interest import Interest
 from recommender.serving.item_table import ItemTable
 from recommender.serving.ranking import Ranking
 from recommender.serving.request import SlateItem, SlateRequest, Surface, UnknownCategory
-from recommender.serving.surfaces import Campaign, Rules
+from recommender.serving.surfaces import Boost, Campaign, Rules
 
 _DAY_MS = 86_400_000.0
 
@@ -27,23 +28,35 @@ class Inside:
             UnknownCategory: the request names a category in which no item was ever seen.
             BadFilter: its filter is none.
         """
-        self.filters: list[Filter] = rules.filters(request.filter, request.age)
-        flags: Flags | None = None
-        for each in self.filters:
-            allowed = masks.allowed(each, now_us)
-            flags = allowed if flags is None else flags & allowed
+        self._each: list[tuple[str, Flags]] = []
+        """Each rule, in words, with the rows that it allows."""
         if request.category is not None:
             if not table.has_category(request.category):
                 raise UnknownCategory(request.category)
             here = np.zeros(len(table.ids), bool)
             here[table.in_category(request.category)] = True
-            flags = here if flags is None else flags & here
+            self._each.append(("outside of the category", here))
+        for rule, each in _named_filters(request, rules):
+            self._each.append((rule, masks.allowed(each, now_us)))
         if request.surface is Surface.RANK:
             here = np.zeros(len(table.ids), bool)
             here[table.rows_of(request.items)] = True
-            flags = here if flags is None else flags & here
-        self.flags = flags
+            self._each.append(("not among the items to rank", here))
+        allowed = [each for _, each in self._each]
+        self.flags: Flags | None = reduce(np.logical_and, allowed) if allowed else None
         """None where all rows may be shown."""
+
+    def reason(self, row: int) -> str | None:
+        """Return in words the first rule that keeps a row out; None where it may be shown."""
+        return next((rule for rule, allowed in self._each if not allowed[row]), None)
+
+
+def _named_filters(request: SlateRequest, rules: Rules) -> Iterator[tuple[str, Filter]]:
+    """Yield all filters, each with what it is called."""
+    own = ["filter of the surface"] if rules.surface.filter else []
+    own += ["filter of the request"] if request.filter else []
+    for place, each in enumerate(rules.filters(request.filter, request.age)):
+        yield own[place] if place < len(own) else "limit of age", each
 
 
 def barred(
@@ -82,7 +95,7 @@ def boosted(ranking: Ranking, campaigns: Iterable[Campaign], masks: Masks, now_u
     factors = np.ones(len(ranking.rows))
     for campaign in campaigns:
         for boost in campaign.boosts:
-            factors[masks.allowed(parse_filter(boost.filter), now_us)[ranking.rows]] *= boost.factor
+            factors[_rows_of(boost, masks, now_us)[ranking.rows]] *= boost.factor
     if (factors == 1.0).all():
         return ranking
     scores = ranking.scores * factors
@@ -90,14 +103,23 @@ def boosted(ranking: Ranking, campaigns: Iterable[Campaign], masks: Masks, now_u
     return Ranking(ranking.rows[order], scores[order], ranking.sources[order])
 
 
-def boosts_of(row: int, campaigns: Iterable[Campaign], masks: Masks, now_us: int) -> list[str]:
-    """Return in words which boosts an item has."""
-    return [
-        f"boosted by {boost.factor:g}: campaign {campaign.name}"
-        for campaign in campaigns
-        for boost in campaign.boosts
-        if masks.allowed(parse_filter(boost.filter), now_us)[row]
-    ]
+def _rows_of(boost: Boost, masks: Masks, now_us: int) -> Flags:
+    return masks.allowed(parse_filter(boost.filter), now_us)
+
+
+class Boosts:
+    """In words, which boosts an item has."""
+
+    def __init__(self, campaigns: Iterable[Campaign], masks: Masks, now_us: int) -> None:
+        self._each = [
+            (f"boosted by {boost.factor:g}: campaign {campaign.name}", _rows_of(boost, masks, now_us))
+            for campaign in campaigns
+            for boost in campaign.boosts
+        ]
+
+    def of(self, row: int) -> list[str]:
+        """Return those of a row."""
+        return [words for words, allowed in self._each if allowed[row]]
 
 
 def with_pins(

@@ -113,3 +113,10 @@ def test_a_text_with_a_damaged_line_is_refused(ranker: Ranker, old: str, new: st
     assert old in ranker.text
     with pytest.raises(BadRanker):
         Ranker(ranker.text.replace(old, new, 1))
+
+
+def test_what_the_features_add_to_the_base_is_the_score(ranker: Ranker) -> None:
+    values, _ = candidates(200, 4)
+    parts, base = ranker.contributions(values)
+    assert parts.shape == values.shape
+    np.testing.assert_allclose(scipy.special.expit(base + parts.sum(axis=1)), ranker.scores(values), atol=1e-9)
