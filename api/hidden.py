@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any
 
 import orjson
@@ -17,21 +18,22 @@ from recommender.events.fields import ItemId, UserId
 from recommender.serving.slate_store import hidden_place
 
 router = APIRouter()
+_log = logging.getLogger(__name__)
 
 MOST_HIDDEN = 1_000
 _UserInPath = Annotated[UserId, Path()]
 _ItemInPath = Annotated[ItemId, Path()]
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     422: {"model": ErrorAnswer, "description": "A parameter breaks its rule, or too many items are hidden"},
-    503: {"model": ErrorAnswer, "description": "Redis does not answer; try again"},
+    503: {"model": ErrorAnswer, "description": "Redis does not answer, or takes no changes; try again"},
 }
 _HIDE = """
 if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 0 and redis.call('SCARD', KEYS[1]) >= tonumber(ARGV[2]) then
-  return redis.error_reply('full')
+  return -1
 end
-redis.call('SADD', KEYS[1], ARGV[1])
-return redis.call('SMEMBERS', KEYS[1])
+return redis.call('SADD', KEYS[1], ARGV[1])
 """
+_FULL = -1
 
 
 @router.put(
@@ -65,21 +67,25 @@ async def hidden(request: Request, user_id: _UserInPath) -> Response:
 async def _do(request: Request, user_id: str, change: tuple[str | int, ...] | None) -> Response:
     backend: Backend = request.app.state.backend
     try:
-        async with backend.redis.pipeline(transaction=True) as pipe:
+        async with backend.redis.pipeline(transaction=change is not None) as pipe:
             if change is not None:
                 pipe.execute_command(*change)
             pipe.smembers(hidden_place(user_id))
             if change is not None:
                 pipe.execute_command(*notice_command(HIDDEN, [user_id]))
             answers = await pipe.execute()
-    except redis.ResponseError as error:
-        if "full" not in str(error):
-            raise
-        message = f"hidden: must be at most {MOST_HIDDEN:,} items; got one more"
-        raise RequestProblem(422, "invalid_request", message, [message]) from None
+    except redis.ResponseError as error:  # it has no memory left, may not be written to, has lost its replicas
+        _log.warning("hidden items: Redis refuses; %s", error)
+        raise _unavailable("hidden items: Redis takes no changes now") from error
     except (redis.RedisError, OSError) as error:
-        headers = {"Retry-After": str(RETRY_AFTER_S)}
-        raise RequestProblem(503, "store_unavailable", "hidden items: Redis does not answer", [], headers) from error
+        raise _unavailable("hidden items: Redis does not answer") from error
+    if change is not None and answers[0] == _FULL:
+        message = f"hidden: must be at most {MOST_HIDDEN:,} items; got one more"
+        raise RequestProblem(422, "invalid_request", message, [message])
     members = answers[-2 if change is not None else -1]
     items = sorted(member.decode() for member in members)
     return Response(orjson.dumps({"user_id": user_id, "item_ids": items}), media_type=JSON)
+
+
+def _unavailable(message: str) -> RequestProblem:
+    return RequestProblem(503, "store_unavailable", message, [], {"Retry-After": str(RETRY_AFTER_S)})
