@@ -80,10 +80,11 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.keyring = keyring
     errors.register(app)
-    if origins := allowed_origins(settings.cors_origins):
+    origins = allowed_origins(settings.cors_origins)
+    if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CROSS_ORIGIN)
     if settings.dev:
-        app.add_middleware(OwnHostOnly)
+        app.add_middleware(OwnHostOnly, origins=origins)
     app.add_middleware(AnswerHeaders)
     app.add_middleware(RequestTimer, metrics=metrics)
     for part in (slates, ingest, hidden, users, models, health, docs_page):

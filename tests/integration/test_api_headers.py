@@ -151,3 +151,23 @@ def test_without_keys_a_name_of_another_computer_is_refused(tmp_path: Path, host
 @pytest.mark.parametrize("host", STRANGE)
 def test_with_keys_any_name_is_answered(tmp_path: Path, host: str) -> None:
     assert ask(tmp_path, "GET", "/health/live", {"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", "http://localhost:3000", "http://[::1]:8000"])
+def test_without_keys_pages_of_this_computer_may_ask(tmp_path: Path, origin: str) -> None:
+    assert ask(tmp_path, "GET", "/health/live", {"origin": origin}, dev=True).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "http://192.0.2.7:8000", "https://localhost.evil.example", "null", "", "file://"]
+)
+def test_without_keys_a_page_of_another_site_changes_nothing(tmp_path: Path, origin: str) -> None:
+    headers = {"origin": origin, "content-type": "text/plain"}
+    answer = ask(tmp_path, "POST", "/v1/models/rollback", headers, dev=True)
+    message = f"origin: must be this computer, since no keys are asked for; got {origin!r}"
+    assert (answer.status_code, answer.json()["error"]["message"]) == (403, message)
+
+
+def test_without_keys_pages_of_the_origins_that_are_set_may_ask(tmp_path: Path) -> None:
+    answer = ask(tmp_path, "GET", "/health/live", {"origin": SHOP}, dev=True, cors_origins=SHOP)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, SHOP)
