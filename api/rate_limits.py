@@ -17,8 +17,12 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 _PORTION = 20
 """A process takes a limit out of Redis in so many portions."""
-_PATIENCE_S = 0.05
-_BLIND_S = 1.0
+_PATIENCE_S = 0.1
+_BLIND_S = 0.25
+"""Redis that did not answer is asked again after this time."""
+_REFUSE_S = 1.0
+"""One who is refused is looked at again after this time, if not before."""
+_CONNECTION_S = 1.0
 _PREFIX = "liveshelf:rate"
 
 _log = logging.getLogger(__name__)
@@ -65,7 +69,7 @@ class RateLimits:
     process may hold a portion that another would need, up to so many fewer. The window of before counts by the share
     of it that the sliding window still covers, as if its requests had come evenly.
 
-    While Redis does not answer, all pass, and are counted.
+    While Redis does not answer, all pass, and are counted; it is asked again four times a second.
 
     Args:
         redis_url: gives the address of the Redis that all processes share; asked when a limit is first met.
@@ -89,6 +93,7 @@ class RateLimits:
         self._patience_s = patience_s
         self._accounts: dict[tuple[str, str], _Account] = {}
         self._blind_until = 0.0
+        self._is_blind = False
 
     async def take(self, key_id: str, rate: str) -> Wait | None:
         """Take one request of a key's limit; return None where it may pass.
@@ -123,23 +128,31 @@ class RateLimits:
             limiter = self._opened()
             async with asyncio.timeout(self._patience_s):
                 for cost in dict.fromkeys((account.portion, 1)):
-                    if await limiter.hit(account.item, key_id, cost=cost):
+                    taken = await limiter.hit(account.item, key_id, cost=cost)
+                    self._sees()
+                    if taken:
                         account.left, account.lapses_at = cost - 1, now + account.window_s
                         return None
                 room_at = (await limiter.get_window_stats(account.item, key_id)).reset_time
         except (redis.RedisError, OSError, TimeoutError) as error:
-            _log.warning("rate limits: Redis does not answer (%s); all requests pass", type(error).__name__)
-            self._blind_until = now + _BLIND_S
+            if not self._is_blind:
+                _log.warning("rate limits: Redis does not answer (%s); all requests pass", type(error).__name__)
+            self._is_blind, self._blind_until = True, self._clock() + _BLIND_S
             self._unchecked()
             return None
         seconds = max(0.0, room_at - time.time())
-        account.refused_until, account.room_at = now + min(seconds, _BLIND_S), now + seconds
+        account.refused_until, account.room_at = now + min(seconds, _REFUSE_S), now + seconds
         return _wait(account, seconds)
+
+    def _sees(self) -> None:
+        if self._is_blind:
+            self._is_blind = False
+            _log.warning("rate limits: Redis answers again")
 
     def _opened(self) -> SlidingWindowCounterRateLimiter:
         if self._limiter is None:
             pool = self._pool = redis.asyncio.ConnectionPool.from_url(
-                self._redis_url(), socket_timeout=_BLIND_S, socket_connect_timeout=_BLIND_S
+                self._redis_url(), socket_timeout=_CONNECTION_S, socket_connect_timeout=_CONNECTION_S
             )
             storage = RedisStorage(
                 "async+redis://",

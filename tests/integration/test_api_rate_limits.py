@@ -168,6 +168,25 @@ def test_once_redis_is_back_it_counts_again(redis_url: str) -> None:
     run(scenario)
 
 
+def test_redis_that_was_busy_for_a_moment_is_asked_again_soon(redis_url: str) -> None:
+    async def scenario() -> None:
+        one = Counted(redis_url)
+        assert await one.passing(1, "3/hour") == 1
+        one.limits._patience_s = 0.05
+        with redis.Redis.from_url(redis_url) as client:
+            client.client_pause(300)
+            assert await one.passing(3, "3/hour") == 3
+            assert one.unchecked == 3
+            await asyncio.to_thread(client.ping)  # answered when the pause is over
+        one.limits._patience_s = 5.0
+        one.now += 0.25
+        assert await one.passing(5, "3/hour") in (1, 2)  # what was asked in the pause may have been counted
+        assert one.unchecked == 3
+        await one.limits.close()
+
+    run(scenario)
+
+
 def test_the_api_answers_429_with_what_the_caller_must_know(redis_url: str, tmp_path: Path) -> None:
     slow, _ = create_key(tmp_path / "api_keys.json", ["admin"], now=NOW, rate="3/hour")
     free, _ = create_key(tmp_path / "api_keys.json", ["admin"], now=NOW)
