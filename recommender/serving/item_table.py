@@ -23,7 +23,9 @@ from recommender.features.item_activity import POPULARITY_HALF_LIFE_US, TREND_HA
 from recommender.serving.best import best as best
 from recommender.serving.demand import Demand
 from recommender.serving.item_vectors import ItemVectors
+from recommender.serving.names import Names
 from recommender.serving.ports import Rows, Scores
+from recommender.serving.row_set import RowSet
 from recommender.serving.text_index import TextIndex
 
 NO_TREND = -math.inf
@@ -78,10 +80,12 @@ class ItemTable:
         self._brand = np.zeros(1024, np.int32)
         self._content_at = np.zeros(1024, np.int64)
         self._codes: dict[str, int] = {"": 0}
+        self.names = Names()
         self._catalogue_us = np.zeros(1024, np.int64)
         self._activity_us: list[int] = []
-        self._of_category: dict[str, dict[int, None]] = {}
-        self._of_tag: dict[str, dict[int, None]] = {}
+        self._of_category: dict[str, RowSet] = {}
+        self._of_tag: dict[str, RowSet] = {}
+        """By the casefolded tag."""
         self._listed_version = 0
         self._listed_lately: tuple[int, float, Rows] = (-1, 0.0, _NO_ROWS)
         """As of a version, all rows that were listed after some instant [ms]: time only takes rows away."""
@@ -168,20 +172,12 @@ class ItemTable:
     def in_category(self, category: str) -> Rows:
         """Return the rows of the items in a category and below it."""
         rows = self._of_category.get(category)
-        return np.fromiter(rows, np.intp, len(rows)) if rows else _NO_ROWS
-
-    def categories(self) -> Collection[str]:
-        """Return all categories, at all levels of the tree, that some row is or was in."""
-        return self._of_category.keys()
-
-    def tags(self) -> Collection[str]:
-        """Return all tags that some row has or had."""
-        return self._of_tag.keys()
+        return rows.rows() if rows is not None else _NO_ROWS
 
     def with_tag(self, tag: str) -> Rows:
-        """Return the rows of the items with a tag."""
+        """Return the rows of the items with a tag, which is given casefolded."""
         rows = self._of_tag.get(tag)
-        return np.fromiter(rows, np.intp, len(rows)) if rows else _NO_ROWS
+        return rows.rows() if rows is not None else _NO_ROWS
 
     def trending(self, category: str | None, most: int) -> Rows:
         """Return the available rows of most interest, in a category or in all, the first first; ties by row."""
@@ -306,25 +302,33 @@ class ItemTable:
         if before is None or before.listed_at_ms != catalogue.listed_at_ms:
             self._listed_ms[row] = catalogue.listed_at_ms or np.nan
             self._listed_version += 1
-        self._category[row] = self._codes.setdefault(catalogue.category, len(self._codes))
-        self._brand[row] = self._codes.setdefault(catalogue.brand, len(self._codes))
+        self._category[row] = self._code(catalogue.category)
+        self._brand[row] = self._code(catalogue.brand)
         old, new = before.category if before else "", catalogue.category
         if old != new:
             for level in category_levels(old):
-                self._of_category[level].pop(row, None)
+                self._of_category[level].discard(row)
             for level in category_levels(new):
-                self._of_category.setdefault(level, {})[row] = None
+                _put_in(self._of_category, level, row)
             self._note_demand(row)
             for level in category_levels(old):
                 for column in ("trend", "popularity"):
                     self._demand.pop((column, level), None)
-        for tag in before.tags if before else ():
-            self._of_tag[tag].pop(row, None)
-        for tag in catalogue.tags:
-            self._of_tag.setdefault(tag, {})[row] = None
+        if before is None or before.tags != catalogue.tags:
+            for tag in before.tags if before else ():
+                self._of_tag[tag.casefold()].discard(row)
+            for tag in catalogue.tags:
+                _put_in(self._of_tag, tag.casefold(), row)
         if before is None or _content(before) != _content(catalogue):
             self.text.put(row, (catalogue.title, catalogue.category, catalogue.brand, *catalogue.tags))
             self._describe(row)
+
+    def _code(self, name: str) -> int:
+        code = self._codes.get(name)
+        if code is None:
+            code = self._codes[name] = len(self._codes)
+            self.names.note(name, code)
+        return code
 
     def _note_content(self, row: int) -> None:
         self.content_version += 1
@@ -356,3 +360,10 @@ class ItemTable:
 
 def _content(catalogue: ItemCatalogue) -> tuple[object, ...]:
     return (catalogue.title, catalogue.category, catalogue.brand, catalogue.price_cents, tuple(catalogue.tags))
+
+
+def _put_in(sets: dict[str, RowSet], name: str, row: int) -> None:
+    rows = sets.get(name)
+    if rows is None:
+        rows = sets[name] = RowSet()
+    rows.add(row)

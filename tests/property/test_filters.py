@@ -66,7 +66,7 @@ def comparisons(draw: Any) -> Case:
     mark = draw(st.sampled_from(["'", '"']))
     negated = draw(st.booleans())
     if kind in ("category", "brand", "id"):
-        pool = {"category": CATEGORIES[1:], "brand": BRANDS[1:], "id": ("i0", "i1", "i2", "I0")}[kind]
+        pool = {"category": CATEGORIES, "brand": BRANDS, "id": ("i0", "i1", "i2", "I0")}[kind]
         wanted = draw(st.lists(st.sampled_from(pool), max_size=3))
         shown = [draw(st.sampled_from([each, each.upper() if kind != "id" else each])) for each in wanted]
         field = "item_id" if kind == "id" else kind
@@ -74,7 +74,7 @@ def comparisons(draw: Any) -> Case:
         folded = [each.casefold() for each in shown]
         rules: dict[str, Rule] = {
             "category": lambda item, _: in_tree(item, shown),
-            "brand": lambda item, _: item.brand.casefold() in folded,
+            "brand": lambda item, _: bool(item.brand) and item.brand.casefold() in folded,
             "id": lambda _, item_id: item_id in shown,
         }
         rule = rules[kind]
@@ -84,8 +84,13 @@ def comparisons(draw: Any) -> Case:
         text = f"{quoted(tag, mark)} {'not ' * negated}in tags"
         return Case(text, lambda item, _: (tag in item.tags) != negated)
     sign = draw(st.sampled_from(["==", "!=", "<", "<=", ">", ">="]))
-    number = draw(st.sampled_from([0, 1, 100, 5_000, 4_999.5]))
+    number = draw(st.sampled_from([0, 1, 100, 5_000]))
     column = "price_cents" if kind == "price" else "stock"
+    if draw(st.booleans()):
+        numbers = draw(st.lists(st.sampled_from([0, 1, 100, 5_000]), max_size=3))
+        negated = draw(st.booleans())
+        text = f"{kind} {'not ' * negated}in [{', '.join(map(str, numbers))}]"
+        return Case(text, lambda item, _: (getattr(item, column) in numbers) != negated)
     signs: dict[str, Callable[[float, float], bool]] = {
         "==": lambda a, b: a == b,
         "!=": lambda a, b: a != b,
@@ -97,7 +102,7 @@ def comparisons(draw: Any) -> Case:
 
     def holds(item: Item, _: str) -> bool:
         value = getattr(item, column)
-        return bool(value >= 0 and signs[sign](value, number))
+        return signs[sign](value, number) if value >= 0 else sign == "!="
 
     return Case(f"{kind} {sign} {number:_}", holds)
 
@@ -115,7 +120,7 @@ def combined(inner: st.SearchStrategy[Case]) -> st.SearchStrategy[Case]:
     )
 
 
-filters = st.recursive(comparisons(), combined, max_leaves=6)
+filters = st.recursive(comparisons(), combined, max_leaves=12)
 
 
 def table_of(shop: Sequence[Item]) -> ItemTable:
@@ -219,6 +224,12 @@ def test_any_text_is_a_filter_or_is_refused_with_a_reason(text: str) -> None:
         ("(price < 5", 'must have ")" at 10; got the end'),
         ("price < 5 stock > 1", 'must have "and", "or" or the end at 10; got \'stock\''),
         ("price < 5; drop", "must be of names, numbers, quoted texts and signs; got '; drop' at 9"),
+        (
+            "price < 20.00",
+            "must have a whole number of cents to compare price with at 8; got '20.00' (write 20_00)",
+        ),
+        ("stock > 1.5", "must have a whole number to compare stock with at 8; got '1.5'"),
+        (f"price in [{', '.join(map(str, range(21)))}]", "must have at most 20 comparisons; got more at 80"),
         ("'new' in brand", "must have \"in tags\" at 9; got 'brand'"),
     ],
 )
@@ -227,3 +238,40 @@ def test_what_is_wrong_with_a_filter_is_told_with_its_place(text: str, reason: s
         parse_filter(text)
 
     assert str(refused.value) == reason
+
+
+def test_days_since_listing_may_have_a_decimal_point() -> None:
+    table = table_of([Item("", "", 1, 1, (), days) for days in (1, 2)])
+
+    assert Masks(table).allowed(parse_filter("listed_days < 1.5"), NOW_US).tolist() == [True, False]
+
+
+def test_what_is_unknown_of_an_item_fulfils_no_comparison_but_the_opposite_of_one() -> None:
+    table = table_of([Item("", "", -1, -1, (), 0)])
+    table.put("seen only in events", None, None)
+    fields = {"category": '"x"', "brand": '"x"', "price": "5", "stock": "5"}
+    masks = Masks(table)
+
+    for field, value in fields.items():
+        for text in (f"{field} == {value}", f"{field} in [{value}]"):
+            assert not masks.allowed(parse_filter(text), NOW_US).any(), text
+        for text in (f"{field} != {value}", f"{field} not in [{value}]", f"not {field} == {value}"):
+            assert masks.allowed(parse_filter(text), NOW_US).all(), text
+    for text in ('brand == ""', 'category == ""', "price < 5", "price >= 5"):
+        assert not masks.allowed(parse_filter(text), NOW_US).any(), text
+
+
+@pytest.mark.parametrize(("rows", "kept"), [(1, 64), (200_000, 16)])
+def test_only_so_many_answers_are_kept(rows: int, kept: int) -> None:
+    table = table_of([Item("", "", 1, 1, (), 1)])
+    table.ids = ["i"] * rows
+    table._price = np.ones(rows)
+    masks = Masks(table)
+    first = masks.allowed(parse_filter("price == 0"), NOW_US)
+    for number in range(1, kept):
+        masks.allowed(parse_filter(f"price == {number}"), NOW_US)
+
+    assert masks.allowed(parse_filter("price == 0"), NOW_US) is first
+    for number in range(kept):
+        masks.allowed(parse_filter(f"price == {2_000 + number}"), NOW_US)
+    assert masks.allowed(parse_filter("price == 0"), NOW_US) is not first

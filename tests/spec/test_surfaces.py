@@ -12,7 +12,7 @@ from recommender.features import UserPurchases
 from recommender.features.shopper import Shopper
 from recommender.serving.recommender import recommend
 from recommender.serving.request import Fallback, Slate, SlateRequest, Surface
-from recommender.serving.surfaces import BadSurfaces, Rules, built_in, default_rules, read_book
+from recommender.serving.surfaces import AgeLimit, BadSurfaces, Rules, built_in, default_rules, read_book
 from tests.spec.test_slate import NOW_US, activity, catalogue, session, shop
 
 NOW_S = NOW_US / 1e6
@@ -150,6 +150,15 @@ def test_items_with_an_age_limit_are_for_who_is_known_to_be_old_enough(age: int 
     rules = rules_of("age_limits: [{filter: 'item_id == \"tent\"', years: 18}]")
 
     assert ("tent" in ids(SlateRequest(n=10, age=age), rules)) is shown
+
+
+def test_an_age_limit_holds_by_whatever_filter_is_accepted() -> None:
+    deepest = "not " * 19 + 'item_id == "tent"'
+    longest = 'item_id == "tent"'.ljust(2_000)
+    for text in (deepest, longest):
+        rules = Rules(default_rules(Surface.HOME).surface, (), (AgeLimit(filter=text, years=18),))
+        shown = ids(SlateRequest(n=10, age=17), rules)
+        assert ("tent" in shown) is (text == deepest)
 
 
 CAMPAIGN = """

@@ -22,9 +22,10 @@ from recommender.serving.filters.lexer import Token, tokens
 
 MOST_DEPTH = 20
 MOST_VALUES = 200
-MOST_COMPARISONS = 50
+MOST_COMPARISONS = 20
 TEXT_FIELDS = ("category", "brand", "item_id")
 NUMBER_FIELDS = ("price", "stock", "listed_days")
+_WHOLE = ("price", "stock")
 TAGS = "tags"
 FIELDS = (*TEXT_FIELDS, TAGS, *NUMBER_FIELDS)
 _ORDERS = ("<", "<=", ">", ">=")
@@ -39,8 +40,15 @@ class Among(msgspec.Struct, frozen=True):
     values: frozenset[str]
 
 
+class AmongNumbers(msgspec.Struct, frozen=True):
+    """The field's number is one of these."""
+
+    field: str
+    numbers: frozenset[float]
+
+
 class Compare(msgspec.Struct, frozen=True):
-    """The field's number stands to another as the sign says. What is unknown fulfils no comparison."""
+    """The field's number stands to another as the sign says; ``!=`` is the opposite of ``==``, even of the unknown."""
 
     field: str
     sign: str
@@ -65,7 +73,7 @@ class Any(msgspec.Struct, frozen=True):
     parts: tuple[Node, ...]
 
 
-Node = Among | Compare | Not | All | Any
+Node = Among | AmongNumbers | Compare | Not | All | Any
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -75,6 +83,11 @@ class Filter(msgspec.Struct, frozen=True):
     node: Node
     volatile: bool
     """Whether it names what changes without the description of an item: its stock, the time since it was listed."""
+
+
+def opposite(wanted: Filter) -> Filter:
+    """Return the filter that allows what this one does not. It is made without parsing, so it has no limits to keep."""
+    return Filter(f"not ({wanted.text})", Not(wanted.node), wanted.volatile)
 
 
 @lru_cache(maxsize=1_024)
@@ -119,12 +132,14 @@ class _Parser:
         parts = [self._all()]
         while self._take("or"):
             parts.append(self._all())
+        parts = _merged(parts)
         return parts[0] if len(parts) == 1 else Any(tuple(parts))
 
     def _all(self) -> Node:
         parts = [self._each()]
         while self._take("and"):
             parts.append(self._each())
+        parts = list(dict.fromkeys(parts))
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
     def _each(self) -> Node:
@@ -142,10 +157,13 @@ class _Parser:
         self._depth -= 1
         return node
 
-    def _comparison(self) -> Node:
+    def _count(self) -> None:
         self._comparisons += 1
         if self._comparisons > MOST_COMPARISONS:
             raise BadFilter(f"must have at most {MOST_COMPARISONS} comparisons; got more at {self._next.at}")
+
+    def _comparison(self) -> Node:
+        self._count()
         if self._next.kind == "text":
             return self._in_tags()
         name = self._next
@@ -176,13 +194,15 @@ class _Parser:
         numbers: set[float] = set()
         while not self._take("]"):
             if field in NUMBER_FIELDS:
+                if numbers:
+                    self._count()  # each number is compared with by itself
                 numbers.add(self._number(field))
             else:
                 texts.add(self._text(field))
             if not self._take(",") and not (self._next.kind == "sign" and self._next.text == "]"):
                 raise self._expected('"," or "]"')
         if field in NUMBER_FIELDS:
-            return Any(tuple(Compare(field, "==", number) for number in sorted(numbers)))
+            return AmongNumbers(field, frozenset(numbers))
         return Among(field, frozenset(texts))
 
     def _sign(self, field: str) -> Node:
@@ -204,6 +224,11 @@ class _Parser:
 
     def _number(self, field: str) -> float:
         value = self._value("number", f"a number to compare {field} with")
+        if "." in value.text and field in _WHOLE:
+            whole, _, part = value.text.partition(".")
+            hint = f" (write {whole}_{part:0<2})" if field == "price" and len(part) <= 2 else ""
+            what = f"a whole number{' of cents' * (field == 'price')} to compare {field} with"
+            raise BadFilter(f"must have {what} at {value.at}; got {value.text[:40]!r}{hint}")
         return float(value.text.replace("_", ""))
 
     def _value(self, kind: str, what: str) -> Token:
@@ -224,3 +249,13 @@ class _Parser:
 
 def _negated(node: Node, negated: bool) -> Node:
     return Not(node) if negated else node
+
+
+def _merged(parts: Sequence[Node]) -> list[Node]:
+    """Return the alternatives with those of one field's texts as one, and each once."""
+    values: dict[str, frozenset[str]] = {}
+    for part in parts:
+        if isinstance(part, Among):
+            values[part.field] = values.get(part.field, frozenset()) | part.values
+    every = [Among(part.field, values[part.field]) if isinstance(part, Among) else part for part in parts]
+    return list(dict.fromkeys(every))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 
-from recommender.serving.filters.grammar import All, Among, Compare, Filter, Node, Not
+from recommender.serving.filters.grammar import All, Among, AmongNumbers, Compare, Filter, Node, Not
 from recommender.serving.item_table import ItemTable
 
 Mask = npt.NDArray[np.bool_]
 _KEPT = 64
+_KEPT_OF_MANY = 16
+_MANY_ROWS = 200_000
+"""From so many rows on fewer answers are kept: each takes a byte of each row."""
 _DAY_MS = 86_400_000.0
 _SIGNS: Mapping[str, Callable[..., Mask]] = {
     "==": np.equal,
@@ -34,53 +36,85 @@ class Masks:
 
     def allowed(self, wanted: Filter, now_us: int) -> Mask:
         """Return a flag for each row of the table; not to be changed."""
+        if wanted.volatile:
+            return _Ask(self._table, now_us).answer(wanted.node)
         version = self._table.content_version
         kept = self._kept.get(wanted.text)
-        if kept is not None and kept[0] == version and not wanted.volatile:
+        if kept is not None and kept[0] == version:
             self._kept.move_to_end(wanted.text)
             return kept[1]
-        mask = self._ask(wanted.node, now_us / 1_000)
+        mask = _Ask(self._table, now_us).answer(wanted.node)
         self._kept[wanted.text] = (version, mask)
-        if len(self._kept) > _KEPT:
+        self._kept.move_to_end(wanted.text)
+        most = _KEPT if len(mask) < _MANY_ROWS else _KEPT_OF_MANY
+        while len(self._kept) > most:
             self._kept.popitem(last=False)
         return mask
 
-    def _ask(self, node: Node, now_ms: float) -> Mask:
-        if isinstance(node, Among):
-            return self._among(node)
-        if isinstance(node, Compare):
-            return self._compare(node, now_ms)
-        if isinstance(node, Not):
-            return ~self._ask(node.inner, now_ms)
-        parts = [self._ask(part, now_ms) for part in node.parts]
-        together = np.logical_and if isinstance(node, All) else np.logical_or
-        return reduce(together, parts) if parts else np.zeros(len(self._table.ids), bool)
 
-    def _among(self, node: Among) -> Mask:
-        table = self._table
-        mask = np.zeros(len(table.ids), bool)
-        if node.field == "item_id":
-            mask[table.rows_of(node.values)] = True
-        elif node.field == "brand":
-            codes = [code for name, code in table.codes.items() if name.casefold() in node.values]
-            mask = np.isin(table.brand, codes)
-        elif node.field == "category":
-            for level in table.categories():
-                if level.casefold() in node.values:
-                    mask[table.in_category(level)] = True
-        else:
-            for tag in table.tags():
-                if tag.casefold() in node.values:
-                    mask[table.with_tag(tag)] = True
+class _Ask:
+    """One filter asked once: equal comparisons are made once, and so is each column that they need."""
+
+    def __init__(self, table: ItemTable, now_us: int) -> None:
+        self._table = table
+        self._now_ms = now_us / 1_000
+        self._answers: dict[Node, Mask] = {}
+        self._columns: dict[str, npt.NDArray[np.float64]] = {}
+        self._codes: dict[str, npt.NDArray[np.intp]] = {}
+
+    def answer(self, node: Node) -> Mask:
+        if isinstance(node, Not):
+            return ~self.answer(node.inner)
+        if isinstance(node, (Among, AmongNumbers, Compare)):
+            found = self._answers.get(node)
+            if found is None:
+                found = self._answers[node] = self._leaf(node)
+            return found
+        together = np.logical_and if isinstance(node, All) else np.logical_or
+        mask = self.answer(node.parts[0]).copy()
+        for part in node.parts[1:]:
+            together(mask, self.answer(part), out=mask)
         return mask
 
-    def _compare(self, node: Compare, now_ms: float) -> Mask:
-        table = self._table
-        if node.field == "price":
-            column = table.price
-        elif node.field == "stock":
-            column = table.stock
+    def _leaf(self, node: Among | AmongNumbers | Compare) -> Mask:
+        """Answer one comparison. NaN is what is unknown: equal to nothing, neither below nor above."""
+        if isinstance(node, Compare):
+            return _SIGNS[node.sign](self._column(node.field), node.number)
+        mask = np.zeros(len(self._table.ids), np.bool_)
+        if isinstance(node, AmongNumbers):
+            column = self._column(node.field)
+            for number in node.numbers:
+                mask |= column == number
+        elif node.field == "item_id":
+            mask[self._table.rows_of(node.values)] = True
+        elif node.field == "tags":
+            for tag in node.values:
+                mask[self._table.with_tag(tag)] = True
         else:
-            column = (now_ms - table.listed_ms) / _DAY_MS
-        found: Mask = _SIGNS[node.sign](column, node.number)
-        return found & ~np.isnan(column)
+            return self._coded(node)
+        return mask
+
+    def _coded(self, node: Among) -> Mask:
+        table = self._table
+        named = table.names.below if node.field == "category" else table.names.called
+        flags = np.zeros(len(table.codes), np.bool_)
+        for value in node.values:
+            if value in named:
+                flags[np.frombuffer(named[value], np.int64)] = True
+        codes = self._codes.get(node.field)
+        if codes is None:
+            column = table.category if node.field == "category" else table.brand
+            codes = self._codes[node.field] = column.astype(np.intp)
+        return flags[codes]
+
+    def _column(self, field: str) -> npt.NDArray[np.float64]:
+        if field == "price":
+            return self._table.price
+        if field == "stock":
+            return self._table.stock
+        column = self._columns.get(field)
+        if column is None:
+            column = self._now_ms - self._table.listed_ms
+            column /= _DAY_MS
+            self._columns[field] = column
+        return column

@@ -13,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from recommender.events import explain_problem
-from recommender.serving.filters import Filter, parse_filter
+from recommender.serving.filters import Filter, opposite, parse_filter
 from recommender.serving.request import Surface
 from recommender.serving.surfaces.settings import AgeLimit, Campaign, SurfaceSettings, SurfacesFile
 
@@ -39,7 +39,7 @@ class Rules(NamedTuple):
         """Return what an item has to fulfil; ``text`` is the request's own filter, ``age`` the shopper's [years]."""
         wanted = [parse_filter(each) for each in (self.surface.filter, text) if each]
         barred = [limit for limit in self.age_limits if age is None or age < limit.years]
-        return [*wanted, *(parse_filter(f"not ({limit.filter})") for limit in barred)]
+        return [*wanted, *(opposite(parse_filter(limit.filter)) for limit in barred)]
 
 
 class Book:

@@ -1,0 +1,48 @@
+"""A set of row numbers that can be had as an array at any moment without walking over it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recommender.serving.ports import Rows
+
+_NO_ROWS: Rows = np.empty(0, np.intp)
+_FEW = 64
+"""Changes that wait whatever the size of the set [count]."""
+
+
+class RowSet:
+    """Rows in no particular order. Changes wait until the array is asked for, or until they are an eighth of it."""
+
+    __slots__ = ("_changed", "_rows")
+
+    def __init__(self) -> None:
+        self._rows = _NO_ROWS
+        self._changed: dict[int, bool] = {}
+        """Rows whose place in the array is not known, and whether they are in the set."""
+
+    def add(self, row: int) -> None:
+        """Put a row in."""
+        self._note(row, True)
+
+    def discard(self, row: int) -> None:
+        """Take a row out, if it is in."""
+        self._note(row, False)
+
+    def rows(self) -> Rows:
+        """Return all rows, each once; not to be changed."""
+        if self._changed:
+            self._settle()
+        return self._rows
+
+    def _note(self, row: int, within: bool) -> None:
+        self._changed[row] = within
+        if len(self._changed) > max(_FEW, len(self._rows) >> 3):
+            self._settle()
+
+    def _settle(self) -> None:
+        changed = np.fromiter(self._changed, np.intp, len(self._changed))
+        within = np.fromiter(self._changed.values(), np.bool_, len(self._changed))
+        kept = self._rows[np.isin(self._rows, changed, invert=True)] if len(self._rows) else self._rows
+        self._rows = np.concatenate([kept, changed[within]])
+        self._changed = {}
