@@ -113,8 +113,11 @@ def up(
 def replay(
     dataset: Annotated[str, typer.Argument(help="Format of the file: taobao, online_retail, movielens, ..., generic.")],
     file: Annotated[Path, typer.Argument(help="File or folder; .gz is read as it is.")],
-    url: Annotated[str, typer.Option(help="Address of the API.")] = "http://127.0.0.1:8000",
+    url: Annotated[
+        str | None, typer.Option(help="Address of the API.  [default: that of the installation that runs here]")
+    ] = None,
     api_key: ShownKey = None,
+    data_dir: DataDir = None,
     speed: Annotated[str, typer.Option(help="max, or how many times faster than it happened.")] = "max",
     limit: Annotated[int | None, typer.Option(help="Stop after so many rows.")] = None,
     as_json: AsJson = False,
@@ -123,7 +126,16 @@ def replay(
     from cli.replay import run
 
     raise typer.Exit(
-        run(dataset=dataset, file=file, url=url, api_key=api_key, speed=speed, limit=limit, as_json=as_json)
+        run(
+            dataset=dataset,
+            file=file,
+            url=url,
+            speed=speed,
+            limit=limit,
+            as_json=as_json,
+            api_key=api_key,
+            data_dir=data_dir,
+        )
     )
 
 

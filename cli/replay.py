@@ -16,8 +16,9 @@ from cli.dataset import open_dataset
 from cli.event_sender import ApiRefused, ApiUnavailable, EventSender
 from cli.load_display import LoadDisplay, conclude
 from cli.load_report import DONE, FAILED, INTERRUPTED, LoadReport, limited
+from cli.own_api import own_api
 from cli.problem import WRONG_USE, Problem, read_settings, tell
-from recommender.installation import Installation, key_for
+from recommender.installation import Installation
 from recommender.loaders import LoadedEvent, Loader, LoaderError
 
 MOST_EVENTS = 1_000
@@ -81,17 +82,21 @@ class Batches:
 
 
 def run(
-    dataset: str, file: Path, url: str, speed: str, limit: int | None, as_json: bool, api_key: str | None = None
+    dataset: str,
+    file: Path,
+    url: str | None,
+    speed: str,
+    limit: int | None,
+    as_json: bool,
+    api_key: str | None = None,
+    data_dir: Path | None = None,
 ) -> int:
     """Replay a data set; print the summary on standard output, progress and errors on standard error."""
     factor = speed_factor(speed)
     loader = open_dataset(dataset, file)
-    settings = read_settings()
-    installation = Installation(settings.data_dir)
-    rejects_dir = installation.rejects_dir
-    if api_key is None and settings.api_key is not None:
-        api_key = settings.api_key.get_secret_value()
-    key = api_key or key_for(installation, url)
+    settings = read_settings(data_dir=data_dir)
+    rejects_dir = Installation(settings.data_dir).rejects_dir
+    url, key = own_api(settings, url, api_key)
     code = DONE
     with LoadReport(dataset, file, rejects_dir) as report, sigterm_interrupts():
         try:

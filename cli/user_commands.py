@@ -13,7 +13,9 @@ users = typer.Typer(
     rich_markup_mode=None,
 )
 _UserId = Annotated[str, typer.Argument(help="The shop's id of the user.")]
-_Url = Annotated[str, typer.Option(help="Address of the API.")]
+_Url = Annotated[
+    str | None, typer.Option(help="Address of the API.  [default: that of the installation that runs here]")
+]
 _Key = Annotated[
     str | None,
     typer.Option(
@@ -24,13 +26,12 @@ _DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of the installation.", envvar="LIVESHELF_DATA_DIR", show_envvar=False),
 ]
-_HERE = "http://127.0.0.1:8000"
 
 
 @users.command("erase")
 def erase(
     user_id: _UserId,
-    url: _Url = _HERE,
+    url: _Url = None,
     api_key: _Key = None,
     data_dir: _DataDir = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until it is complete.")] = True,
@@ -45,7 +46,7 @@ def erase(
 @users.command("export")
 def export(
     user_id: _UserId,
-    url: _Url = _HERE,
+    url: _Url = None,
     api_key: _Key = None,
     data_dir: _DataDir = None,
     output: Annotated[Path | None, typer.Option(help="Write to this file; else to standard output.")] = None,

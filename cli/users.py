@@ -13,13 +13,15 @@ from urllib.parse import quote
 
 import httpx
 
+from cli.own_api import own_api
 from cli.problem import Problem, read_settings
-from recommender.installation import Installation, key_for
 
 _LOOK_EVERY_S = 0.5
 
 
-def run_erase(user_id: str, url: str, api_key: str | None, data_dir: Path | None, *, wait: bool, as_json: bool) -> int:
+def run_erase(
+    user_id: str, url: str | None, api_key: str | None, data_dir: Path | None, *, wait: bool, as_json: bool
+) -> int:
     """Erase a user, and wait until that is complete; return the exit code."""
     with _client(url, api_key, data_dir) as client:
         found = _json(client.delete(f"/v1/users/{quote(user_id, safe='')}"))
@@ -40,7 +42,7 @@ def run_erase(user_id: str, url: str, api_key: str | None, data_dir: Path | None
     return 0
 
 
-def run_export(user_id: str, url: str, api_key: str | None, data_dir: Path | None, output: Path | None) -> int:
+def run_export(user_id: str, url: str | None, api_key: str | None, data_dir: Path | None, output: Path | None) -> int:
     """Write all that is held of a user to a file or to standard output; return the exit code."""
     address = f"/v1/users/{quote(user_id, safe='')}/export"
     with _client(url, api_key, data_dir) as client, client.stream("GET", address) as answer:
@@ -62,11 +64,8 @@ def _write(answer: httpx.Response, file: Any) -> None:
 
 
 @contextmanager
-def _client(url: str, api_key: str | None, data_dir: Path | None) -> Iterator[httpx.Client]:
-    settings = read_settings(data_dir=data_dir)
-    if api_key is None and settings.api_key is not None:
-        api_key = settings.api_key.get_secret_value()
-    key = api_key or key_for(Installation(settings.data_dir), url)
+def _client(url: str | None, api_key: str | None, data_dir: Path | None) -> Iterator[httpx.Client]:
+    url, key = own_api(read_settings(data_dir=data_dir), url, api_key)
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
         with httpx.Client(base_url=url, headers=headers, timeout=60.0, trust_env=False) as client:

@@ -34,7 +34,7 @@ def test_keys_are_asked_for_made_and_revoked_while_all_runs(tmp_path: Path) -> N
         }
         file = tmp_path / "events.jsonl"
         file.write_text(json.dumps(event))
-        replayed = replay(shop, file, str(shop.api.base_url))
+        replayed = replay(shop, file)
         assert (replayed["accepted"], replayed["rejected"]) == (1, 0)
 
         made = shop.command("keys", "create", "--scope", "read")
@@ -61,9 +61,9 @@ def test_keys_are_asked_for_made_and_revoked_while_all_runs(tmp_path: Path) -> N
     assert not (shop.folder / "run.json").exists()
 
 
-def replay(shop: Shop, file: Path, url: str) -> dict[str, int]:
+def replay(shop: Shop, file: Path) -> dict[str, int]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("LIVESHELF_")}
-    command = [LIVESHELF, "replay", "generic", str(file), "--url", url, "--json"]
+    command = [LIVESHELF, "replay", "generic", str(file), "--json"]  # finds the API by itself
     env["LIVESHELF_DATA_DIR"] = str(shop.folder)
     done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
     assert done.returncode == 0, done.stderr

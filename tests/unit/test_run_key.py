@@ -1,4 +1,4 @@
-"""The key of a run goes to the installation's own API and to nobody else."""
+"""Commands ask the installation's own API; the key of its run goes there and to nobody else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cli.own_api import own_api
 from recommender.installation import Installation, RunRecord, key_for
+from recommender.settings import Settings
 
 
 def installation(folder: Path, *, api_url: str = "http://127.0.0.1:8000", pid: int | None = None) -> Installation:
@@ -53,3 +55,23 @@ def test_an_api_on_an_address_of_its_own_is_shown_it_there_alone(tmp_path: Path)
 def test_a_run_that_has_ended_has_no_key(tmp_path: Path) -> None:
     assert key_for(installation(tmp_path, pid=2**22 + 1), "http://127.0.0.1:8000") is None
     assert key_for(Installation(tmp_path / "other"), "http://127.0.0.1:8000") is None
+
+
+RUNS_AT = "http://127.0.0.1:8021"
+
+
+def test_a_command_without_an_address_asks_what_runs_here(tmp_path: Path) -> None:
+    installation(tmp_path, api_url=RUNS_AT)
+    assert own_api(Settings(data_dir=tmp_path), None, None) == (RUNS_AT, "of the run")
+    assert own_api(Settings(data_dir=tmp_path), None, "mine") == (RUNS_AT, "mine")
+
+
+def test_an_address_that_is_given_comes_first(tmp_path: Path) -> None:
+    installation(tmp_path, api_url=RUNS_AT)
+    other = "http://127.0.0.1:8022"
+    assert own_api(Settings(data_dir=tmp_path), other, None) == (other, None)
+
+
+def test_where_nothing_runs_it_is_the_port_of_the_settings(tmp_path: Path) -> None:
+    installation(tmp_path, api_url=RUNS_AT, pid=2**22 + 1)
+    assert own_api(Settings(data_dir=tmp_path, port=8023), None, None) == ("http://127.0.0.1:8023", None)
