@@ -58,7 +58,7 @@ class Backend:
         installation = Installation(settings.data_dir)
         self.clock = time.time
         """[s since 1970 UTC]"""
-        self.surfaces = SurfaceWatcher(settings.surfaces or installation.surfaces_path)
+        self.surfaces = SurfaceWatcher(settings.surfaces or installation.surfaces_path, installation.kept_surfaces_path)
         self.cache = SlateCache(
             self.table, lambda reason: metrics.cache_invalidations.labels(reason).inc(), settings.cache_slates
         )

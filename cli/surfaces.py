@@ -14,7 +14,8 @@ from rich.table import Table
 
 from cli.problem import WRONG_USE, Problem, read_settings
 from recommender.installation import Installation
-from recommender.serving.surfaces import BadSurfaces, Book, SurfacesFile, built_in, read_book
+from recommender.serving.surfaces import BadSurfaces, Book, SurfacesFile, built_in
+from recommender.serving.surfaces.watch import read_file
 
 _WIDTH = 140
 """Where standard output is no terminal, so that nothing is cut."""
@@ -24,7 +25,10 @@ def run_show(data_dir: Path | None, as_json: bool) -> int:
     """Print the surfaces as the installation's file and the built-in ones make them; return the exit code."""
     settings = read_settings(data_dir=data_dir)
     path = settings.surfaces or Installation(settings.data_dir).surfaces_path
-    book = _read(path) if path.exists() else built_in()
+    try:
+        book = _read(path) if path.exists() else built_in()
+    except BadSurfaces as error:
+        raise Problem(f"{path}: {error}", WRONG_USE) from error
     if as_json:
         print(json.dumps(book.content.model_dump(mode="json")))
         return 0
@@ -81,7 +85,6 @@ def run_example() -> int:
 
 
 def _read(file: Path) -> Book:
-    try:
-        return read_book(file.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise Problem(f"{file}: must be a readable file in UTF-8; {error}", WRONG_USE) from error
+    if not file.is_file():
+        raise Problem(f"{file}: must be a file that can be read; there is none", WRONG_USE)
+    return read_file(file)

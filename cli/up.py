@@ -51,6 +51,7 @@ def run(
     )
     _require_safety(settings)
     installation = Installation(settings.data_dir)
+    _require_surfaces(settings, installation)
     run_key = SecretStr(secrets.token_urlsafe(32))
     settings = settings.model_copy(update={"data_dir": installation.data_dir, "run_key": run_key})
     stop = StopRequest()
@@ -140,6 +141,18 @@ def _require_safety(settings: Settings) -> None:
         require_loopback_for_dev(settings)
     except UnsafeSettings as error:
         raise Problem(str(error), WRONG_USE) from None
+
+
+def _require_surfaces(settings: Settings, installation: Installation) -> None:
+    """Refuse a file of surfaces that would keep the API from starting, before anything else has started."""
+    from recommender.serving.surfaces import BadSurfaces
+    from recommender.serving.surfaces.watch import begin
+
+    path = settings.surfaces or installation.surfaces_path
+    try:
+        begin(path, installation.kept_surfaces_path)
+    except BadSurfaces as error:
+        raise Problem(f"{path}: {error}", WRONG_USE) from error
 
 
 def _require_free_port(settings: Settings) -> None:

@@ -47,6 +47,7 @@ class Installation:
         self.models_dir = self.data_dir / "models"
         self.shared_dir = self.data_dir / "shared"
         self.surfaces_path = self.data_dir / "surfaces.yaml"
+        self.kept_surfaces_path = self.data_dir / "surfaces.last.yaml"
         self.validation_dir = self.data_dir / "validation"
         self.rejects_dir = self.data_dir / "rejects"
         self.logs_dir = self.data_dir / "logs"

@@ -9,15 +9,18 @@ from recommender.serving.ports import Rows
 _NO_ROWS: Rows = np.empty(0, np.intp)
 _FEW = 64
 """Changes that wait whatever the size of the set [count]."""
+_SHARE = 7
+"""Of a large set one part in two to this power may wait: little for who asks, and little copied for each change."""
 
 
 class RowSet:
-    """Rows in no particular order. Changes wait until the array is asked for, or until they are an eighth of it."""
+    """Rows in no particular order. Changes wait until the array is asked for, or until they are many."""
 
-    __slots__ = ("_changed", "_rows")
+    __slots__ = ("_changed", "_highest", "_rows")
 
     def __init__(self) -> None:
         self._rows = _NO_ROWS
+        self._highest = -1
         self._changed: dict[int, bool] = {}
         """Rows whose place in the array is not known, and whether they are in the set."""
 
@@ -37,12 +40,15 @@ class RowSet:
 
     def _note(self, row: int, within: bool) -> None:
         self._changed[row] = within
-        if len(self._changed) > max(_FEW, len(self._rows) >> 3):
+        if len(self._changed) > max(_FEW, len(self._rows) >> _SHARE):
             self._settle()
 
     def _settle(self) -> None:
         changed = np.fromiter(self._changed, np.intp, len(self._changed))
         within = np.fromiter(self._changed.values(), np.bool_, len(self._changed))
-        kept = self._rows[np.isin(self._rows, changed, invert=True)] if len(self._rows) else self._rows
+        kept = self._rows
+        if changed.min() <= self._highest:
+            kept = kept[np.isin(kept, changed, invert=True)]
+        self._highest = max(self._highest, int(changed.max()))
         self._rows = np.concatenate([kept, changed[within]])
         self._changed = {}

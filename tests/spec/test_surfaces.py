@@ -76,6 +76,18 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest() -> None:
         ("age_limits: [{filter: 'price > 1', years: 0}]", "age_limits.0.years: "),
         ("- home", "must be a mapping"),
         ("surfaces: [", "line 1: must be YAML"),
+        ("", "must say something; got an empty file"),
+        ("# nothing yet\n", "must say something; got an empty file"),
+        (
+            "age_limits: [{filter: 'price > 1', years: 18}]\nage_limits: []",
+            "line 2: must name each key once; got 'age_limits' again",
+        ),
+        ("surfaces: {home: {size: 3, 'size': 4}}", "line 1: must name each key once; got 'size' again"),
+        ("a: &a [x]\nb: [*a, *a]", "line 2: must have no aliases; got *a"),
+        ("surfaces: {home: 2026-13-45}", "must be YAML; "),
+        ("[" * 100_000, "must be YAML; "),
+        ("x" * 1_048_577, "must have at most 1,048,576 bytes; got more"),
+        ("campaigns: [{name: a, surfaces: [home]}, {name: a, surfaces: [home]}]", "campaigns: must have different"),
     ],
 )
 def test_a_file_that_breaks_a_rule_is_refused_with_the_place_and_the_rule(text: str, problem: str) -> None:
@@ -83,6 +95,8 @@ def test_a_file_that_breaks_a_rule_is_refused_with_the_place_and_the_rule(text: 
         read_book(text)
 
     assert problem in str(refused.value)
+    assert "an object" not in str(refused.value)
+    assert "event" not in str(refused.value)
 
 
 def test_a_filter_of_the_request_and_one_of_the_surface_both_hold() -> None:

@@ -16,8 +16,10 @@ from recommender.events import explain_problem
 from recommender.serving.filters import Filter, opposite, parse_filter
 from recommender.serving.request import Surface
 from recommender.serving.surfaces.settings import AgeLimit, Campaign, SurfaceSettings, SurfacesFile
+from recommender.serving.surfaces.yaml_text import read_yaml
 
-_MOST_BYTES = 1_048_576
+MOST_BYTES = 1_048_576
+_EMPTY = 'must say something; got an empty file ("surfaces: {}" for the surfaces of every shop)'
 
 
 class BadSurfaces(ValueError):
@@ -45,8 +47,10 @@ class Rules(NamedTuple):
 class Book:
     """All surfaces and campaigns of one state of the file."""
 
-    def __init__(self, content: SurfacesFile) -> None:
+    def __init__(self, content: SurfacesFile, text: str = "") -> None:
         self.content = content
+        self.text = text
+        """The shop's own file as it was read."""
         self.fingerprint = hashlib.sha256(content.model_dump_json().encode()).hexdigest()[:16]
         """Another one with each other content."""
         self._moments = sorted(
@@ -86,18 +90,16 @@ def read_book(text: str) -> Book:
     """Read the shop's own file, over the surfaces that every shop has.
 
     Raises:
-        BadSurfaces: it is no YAML, or breaks a rule.
+        BadSurfaces: it is no YAML, says nothing, or breaks a rule.
     """
-    if len(text.encode()) > _MOST_BYTES:
-        raise BadSurfaces([f"must have at most {_MOST_BYTES:,} bytes; got {len(text.encode()):,}"])
+    if len(text.encode()) > MOST_BYTES:
+        raise BadSurfaces([f"must have at most {MOST_BYTES:,} bytes; got more"])
     try:
-        own = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or type(error).__name__
-        raise BadSurfaces([f"{where}must be YAML; {problem}"]) from error
-    own = {} if own is None else own
+        own = read_yaml(text)
+    except ValueError as error:
+        raise BadSurfaces([str(error)]) from error
+    if own is None:
+        raise BadSurfaces([_EMPTY])
     if not isinstance(own, dict) or not isinstance(own.get("surfaces") or {}, dict):
         raise BadSurfaces([f"must be a mapping with surfaces, campaigns and age_limits; got {str(own)[:40]!r}"])
     default = _default()
@@ -106,22 +108,27 @@ def read_book(text: str) -> Book:
         base = surfaces.get(name) or _of_kind(given)
         surfaces[name] = {**base, **given} if isinstance(given, Mapping) else given
     try:
-        return Book(SurfacesFile.model_validate({**default, **own, "surfaces": surfaces}))
+        return Book(SurfacesFile.model_validate({**default, **own, "surfaces": surfaces}), text)
     except ValidationError as error:
-        problems = [explain_problem(problem) for problem in error.errors(include_url=False)]
-        raise BadSurfaces(problems) from error
+        raise BadSurfaces([_explained(problem) for problem in error.errors(include_url=False)]) from error
 
 
 @cache
 def built_in() -> Book:
     """Return the surfaces that every shop has."""
-    return read_book("")
+    return Book(SurfacesFile.model_validate(_default()))
 
 
 @cache
 def default_rules(kind: Surface) -> Rules:
     """Return what holds where nothing else is said."""
     return Rules(built_in().content.surfaces[kind.value])
+
+
+def _explained(problem: Any) -> str:
+    text = explain_problem(problem).removesuffix("; got an object")
+    # What is wrong with the file as a whole names its part by itself.
+    return text if problem["loc"] else text.removeprefix("event: ")
 
 
 def _of_kind(given: Any) -> Mapping[str, Any]:

@@ -134,9 +134,9 @@ class SurfacesFile(_Settings):
         names = [campaign.name for campaign in self.campaigns]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"campaigns must have different names; got {name!r} twice")
+                raise ValueError(f"campaigns: must have different names; got {name!r} twice")
         for campaign in self.campaigns:
             for surface in campaign.surfaces:
                 if surface not in self.surfaces:
-                    raise ValueError(f"campaign {campaign.name}: must name surfaces that there are; got {surface!r}")
+                    raise ValueError(f"campaigns.{campaign.name}: must name surfaces that there are; got {surface!r}")
         return self
