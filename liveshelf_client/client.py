@@ -120,6 +120,10 @@ class Client:
         """Send an event in the background and return its id; see ``EventBuffer.add``."""
         return self.events.add(kind, **event)
 
+    def flush(self) -> None:
+        """Wait until the events that were tracked until now are sent; raises as ``close``."""
+        self.events.flush()
+
     def close(self) -> None:
         """Send the events that are left, and close the connections.
 
@@ -203,6 +207,10 @@ class AsyncClient:
     def track(self, kind: str, **event: Any) -> str:
         """Send an event in the background and return its id; see ``EventBuffer.add``."""
         return self.events.add(kind, **event)
+
+    async def flush(self) -> None:
+        """Wait until the events that were tracked until now are sent; raises as ``Client.close``."""
+        await asyncio.to_thread(self.events.flush)
 
     async def close(self) -> None:
         """Send the events that are left, and close the connections; raises as ``Client.close``."""

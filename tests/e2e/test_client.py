@@ -87,6 +87,27 @@ def test_tracked_events_are_in_the_event_log_once_the_client_is_closed(shop: Set
     log.close()
 
 
+def test_tracked_events_are_in_the_event_log_after_a_flush(shop: Settings) -> None:
+    log = open_event_log(shop)
+    before = sum(log.ends().values())
+
+    async def track() -> int:
+        async with AsyncClient(url(shop)) as client:
+            client.track("view", user_id="anna", item_id="boot")
+            await client.flush()
+            return sum(log.ends().values())
+
+    with Client(url(shop)) as client:
+        client.track("view", user_id="anna", item_id="boot")
+        client.flush()
+        assert sum(log.ends().values()) - before == 1
+        client.track("view", user_id="anna")
+        with pytest.raises(EventsNotSent, match="item_id"):
+            client.flush()
+    assert asyncio.run(track()) - before == 2
+    log.close()
+
+
 def test_events_that_wait_long_enough_are_sent_without_a_flush(shop: Settings) -> None:
     buffer = EventBuffer(url(shop), every_s=0.1)
     buffer.add("view", user_id="anna", item_id="boot")
