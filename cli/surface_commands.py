@@ -22,7 +22,7 @@ _AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on 
 
 @surfaces.command("show")
 def surfaces_show(data_dir: _DataDir = None, as_json: _AsJson = False) -> None:
-    """Show all surfaces, campaigns and age limits as they are in service."""
+    """Show all surfaces, campaigns and age limits as the file says; GET /v1/surfaces tells what is in service."""
     from cli.surfaces import run_show
 
     raise typer.Exit(run_show(data_dir=data_dir, as_json=as_json))

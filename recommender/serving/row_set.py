@@ -16,9 +16,11 @@ _SHARE = 7
 class RowSet:
     """Rows in no particular order. Changes wait until the array is asked for, or until they are many."""
 
-    __slots__ = ("_changed", "_highest", "_rows")
+    __slots__ = ("_changed", "_highest", "_room", "_rows")
 
     def __init__(self) -> None:
+        self._room = _NO_ROWS
+        """Where the rows are, with some places left behind them."""
         self._rows = _NO_ROWS
         self._highest = -1
         self._changed: dict[int, bool] = {}
@@ -46,9 +48,15 @@ class RowSet:
     def _settle(self) -> None:
         changed = np.fromiter(self._changed, np.intp, len(self._changed))
         within = np.fromiter(self._changed.values(), np.bool_, len(self._changed))
-        kept = self._rows
+        new, kept = changed[within], self._rows
         if changed.min() <= self._highest:
             kept = kept[np.isin(kept, changed, invert=True)]
+        size = len(kept) + len(new)
+        if kept is not self._rows or size > len(self._room):
+            # A new place, since whoever was given the rows before may still have them.
+            self._room = np.empty(size + (size >> 2), np.intp)
+            self._room[: len(kept)] = kept
+        self._room[len(kept) : size] = new
+        self._rows = self._room[:size]
         self._highest = max(self._highest, int(changed.max()))
-        self._rows = np.concatenate([kept, changed[within]])
         self._changed = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.problem import WRONG_USE, Problem
+from cli.surfaces import run_check, run_show
 from cli.up import run as up
 from recommender.serving.surfaces import BadSurfaces, built_in, watch
 from recommender.serving.surfaces.watch import SurfaceWatcher
@@ -124,6 +125,31 @@ def test_a_copy_that_cannot_be_written_keeps_nothing_from_service(path: Path, tm
     put(path, LIMITED)
 
     assert limited(SurfaceWatcher(path, tmp_path / "missing" / "surfaces.last.yaml"))
+
+
+def test_show_tells_all_that_the_file_says(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(
+        path,
+        """
+        surfaces: {home: {filter: 'brand == "[red]"', exclude: {bought_days: 30, cart: true}, most_per_brand: 0.4}}
+        campaigns:
+        - {name: a, surfaces: [home], pins: [{item_id: i, position: 3}], boosts: [{filter: price < 9, factor: 2}]}
+        """,
+    )
+
+    assert run_show(tmp_path, False) == 0
+
+    shown = " ".join(capsys.readouterr().out.split())
+    rules = ('"[red]"', "exclude: bought_days 30, cart", "most_per_brand: 0.4")
+    for each in (*rules, "pin i at 3", "boost 2 for price < 9"):
+        assert each in shown, each
+
+
+def test_check_says_of_an_empty_file_that_it_is_empty(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path.touch()
+
+    assert run_check(path, False) == 1
+    assert "got an empty file" in capsys.readouterr().err
 
 
 def test_up_refuses_a_broken_file_before_anything_starts(path: Path, tmp_path: Path) -> None:
