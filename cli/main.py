@@ -125,18 +125,7 @@ def replay(
     """Send the events of a public data set, or of your own file, through the API."""
     from cli.replay import run
 
-    raise typer.Exit(
-        run(
-            dataset=dataset,
-            file=file,
-            url=url,
-            speed=speed,
-            limit=limit,
-            as_json=as_json,
-            api_key=api_key,
-            data_dir=data_dir,
-        )
-    )
+    raise typer.Exit(run(dataset, file, url, speed, limit, as_json, api_key, data_dir))
 
 
 @app.command("import")
