@@ -76,7 +76,8 @@ def _processes(record: RunRecord | None) -> dict[str, dict[str, Any]]:
     if record is None:
         return {}
     pids = {"supervisor": record.pid, **record.processes}
-    return {name: {"pid": pid, "alive": _is_alive(pid)} for name, pid in pids.items()}
+    found: dict[str, dict[str, Any]] = {name: {"pid": pid, "alive": _is_alive(pid)} for name, pid in pids.items()}
+    return found | {name: {"pid": None, "alive": False} for name in record.lasting if name not in found}
 
 
 def _is_alive(pid: int) -> bool:
@@ -114,7 +115,8 @@ def _show(status: dict[str, Any]) -> None:
     table.add_row("state", "running" if status["running"] else "stopped")
     table.add_row("API", status["api_url"] or "-")
     for name, process in status["processes"].items():
-        table.add_row(f"process {name}", f"pid {process['pid']}, {'alive' if process['alive'] else 'gone'}")
+        words = f"pid {process['pid']}, {'alive' if process['alive'] else 'gone'}"
+        table.add_row(f"process {name}", words if process["pid"] is not None else "does not run; see its log")
     for name, label in (("lag", "events not yet completed"), ("dead_letters", "dead letters")):
         value = status[name]
         table.add_row(label, status["unknown"] if value is None else f"{value:,}")

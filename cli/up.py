@@ -85,12 +85,13 @@ def _supervise(settings: Settings, installation: Installation, stop: StopRequest
     if demo:
         specs += demo_processes(settings, redis_url)
     own = psutil.Process()
+    lasting = [spec.name for spec in specs if not spec.once and spec.every_s is None]
 
     def note_pids(pids: Mapping[str, int]) -> None:
         key = settings.run_key.get_secret_value() if settings.run_key else None
         url = api_url(settings)
         installation.write_run_record(
-            RunRecord(own.pid, own.create_time(), redis_url, url, dict(pids), settings.event_log, key)
+            RunRecord(own.pid, own.create_time(), redis_url, url, dict(pids), settings.event_log, key, lasting)
         )
 
     def announce() -> None:

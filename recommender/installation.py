@@ -33,6 +33,8 @@ class RunRecord(msgspec.Struct):
     """Where the event log is, unless in that Redis."""
     api_key: str | None = None
     """A key to the API with all scopes, for this run alone."""
+    lasting: list[str] = []
+    """The processes that should run all the time."""
 
 
 class Installation:

@@ -47,6 +47,19 @@ def test_a_running_installation_tells_its_lag_and_its_processes(settings: Settin
     assert status["processes"]["api"]["alive"] is False
 
 
+def test_a_process_that_was_given_up_is_told(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    installation = as_if_it_ran(settings)
+    record = installation.run_record()
+    assert record is not None
+    record.processes, record.lasting = {"api-1": os.getpid()}, ["api-1", "api-2"]
+    installation.write_run_record(record)
+    processes = read_status(settings)["processes"]
+    assert (processes["api-1"]["alive"], processes["api-2"]) == (True, {"pid": None, "alive": False})
+    assert run(settings.data_dir, as_json=False) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "process api-2" in line)
+    assert "does not run; see its log" in line
+
+
 def test_a_stopped_installation_tells_its_history_and_model(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     installation = Installation(tmp_path)
