@@ -30,6 +30,7 @@ from recommender.serving.refresh import TableRefresher
 from recommender.serving.shared import SharedModels
 from recommender.serving.slate_cache import SlateCache
 from recommender.serving.slate_store import SlateStore
+from recommender.serving.surfaces.names import NameCheck
 from recommender.serving.surfaces.watch import SurfaceWatcher
 from recommender.settings import Settings
 from recommender.store import FeastFeatures
@@ -59,6 +60,7 @@ class Backend:
         self.clock = time.time
         """[s since 1970 UTC]"""
         self.surfaces = SurfaceWatcher(settings.surfaces or installation.surfaces_path, installation.kept_surfaces_path)
+        self._names = NameCheck(self.table)
         self.cache = SlateCache(
             self.table, lambda reason: metrics.cache_invalidations.labels(reason).inc(), settings.cache_slates
         )
@@ -151,6 +153,8 @@ class Backend:
         found = [f"model {refused.version}: is current and not in service; {refused.reason}"] if refused else []
         if self.surfaces.problem:
             found.append(f"surfaces: the file is not in service as it is; {self.surfaces.problem}")
+        if self._refresher is not None and self._refresher.loaded:
+            found += [f"surfaces: {each}" for each in self._names.unknown(self.surfaces.book)]
         return found
 
     @property

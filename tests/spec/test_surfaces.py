@@ -13,6 +13,7 @@ from recommender.features.shopper import Shopper
 from recommender.serving.recommender import recommend
 from recommender.serving.request import Fallback, Slate, SlateRequest, Surface
 from recommender.serving.surfaces import AgeLimit, BadSurfaces, Rules, built_in, default_rules, read_book
+from recommender.serving.surfaces.names import NameCheck, unknown_names
 from tests.spec.test_slate import NOW_US, activity, catalogue, session, shop
 
 NOW_S = NOW_US / 1e6
@@ -294,3 +295,35 @@ def test_no_store_is_told_whatever_the_surface() -> None:
 
     assert [each.fallback for each in found] == [Fallback.STORE_UNAVAILABLE] * 2
     assert default_rules(Surface.HOME).surface.kind is Surface.HOME
+
+
+NAMES = """
+surfaces: {home: {filter: 'category == "shoes" and "sale" not in tags'}}
+campaigns: [{name: a, surfaces: [home], pins: [{item_id: lamp, position: 0}, {item_id: ghost, position: 1}]}]
+age_limits: [{filter: 'category in ["Shoes", "Whine"] or brand == "Fleet" or item_id == "tent"', years: 18}]
+"""
+
+
+def test_what_the_file_names_and_no_item_has_is_told() -> None:
+    assert unknown_names(read_book(NAMES), shop()) == [
+        "campaigns.a.pins: names item_id 'ghost', which no item has",
+        "age_limits.0: names category 'whine', which no item has",
+        "age_limits.0: names brand 'fleet', which no item has",
+        "surfaces.home.filter: names tags 'sale', which no item has",
+    ]
+    assert unknown_names(built_in(), shop()) == []
+
+
+def test_names_are_looked_for_with_each_book_and_once_a_minute() -> None:
+    now, table, book = [0.0], shop(), read_book(NAMES)
+    check = NameCheck(table, lambda: now[0])
+    assert len(check.unknown(book)) == 4
+    table.put("ghost", catalogue("ghost", "Whine", 1), None)
+
+    now[0] = 59.9
+    assert len(check.unknown(book)) == 4
+    assert check.unknown(built_in()) == []
+    assert len(check.unknown(book)) == 2
+    table.put("new", msgspec.structs.replace(catalogue("new", "Shoes", 1), brand="Fleet"), None)
+    now[0] = 59.9 + 60
+    assert len(check.unknown(book)) == 1

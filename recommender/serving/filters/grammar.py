@@ -90,6 +90,21 @@ def opposite(wanted: Filter) -> Filter:
     return Filter(f"not ({wanted.text})", Not(wanted.node), wanted.volatile)
 
 
+def named_texts(wanted: Filter) -> list[tuple[str, str]]:
+    """Return which texts a filter compares which fields with, those of one comparison in alphabetical order."""
+    found: list[tuple[str, str]] = []
+    left: list[Node] = [wanted.node]
+    while left:
+        node = left.pop()
+        if isinstance(node, Among):
+            found += [(node.field, value) for value in sorted(node.values)]
+        elif isinstance(node, Not):
+            left.append(node.inner)
+        elif isinstance(node, (All, Any)):
+            left += reversed(node.parts)
+    return found
+
+
 @lru_cache(maxsize=1_024)
 def parse_filter(text: str) -> Filter:
     """Parse a filter. Its size is limited, so that neither parsing nor asking it can take long.
