@@ -149,6 +149,20 @@ def test_items_are_ranked_for_the_shopper_and_those_that_cannot_be_sold_are_name
     assert slate.left_out_item_ids == ["ghost"]
 
 
+def test_an_explained_ranking_has_the_shape_that_is_described_and_reasons_for_the_first_hundred(shop: Shop) -> None:
+    many = [f"extra{number:03}" for number in range(110)]
+    shop.write(*(catalogue(item, "Extras", 5, shop.later()) for item in many))
+    wait_until(lambda: shop.client.get("/v1/items/extra109").status_code == 200, 10.0)
+
+    answer = shop.client.post("/v1/rank?explain=true", json={"item_ids": many})
+
+    slate = RankAnswer.model_validate_json(answer.content)
+    assert len(slate.items) == 110
+    assert [item.explanation is not None for item in slate.items] == [True] * 100 + [False] * 10
+    shop.write(*(catalogue(item, "Extras", 0, shop.later()) for item in many))
+    wait_until(lambda: shop.client.get("/v1/items/extra109").json()["available"] is False, 10.0)
+
+
 def test_a_file_of_surfaces_comes_into_service_by_itself_and_a_broken_one_does_not(shop: Shop) -> None:
     place = Installation(shop.settings.data_dir).surfaces_path
 
@@ -173,6 +187,10 @@ def test_a_file_of_surfaces_comes_into_service_by_itself_and_a_broken_one_does_n
     assert banner() == 3
 
     place.unlink()
+    wait_until(lambda: "surfaces.banner.kind" not in str(shop.client.get("/health/ready").json()["warnings"]), 5.0)
+    assert banner() == 3, "a file that is gone changes nothing"
+
+    place.write_text("surfaces: {}")
     wait_until(lambda: banner() == 0, 5.0)
     surfaces = SurfacesAnswer.model_validate_json(shop.client.get("/v1/surfaces").content)
     assert "banner" not in surfaces.surfaces

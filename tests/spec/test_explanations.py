@@ -85,9 +85,9 @@ def test_an_item_that_a_limit_puts_off_says_how_many_have_overtaken_it() -> None
     ("text", "request_", "expected"),
     [
         ("surfaces: {home: {filter: 'category in [\"Shoes\"]'}}", {}, "filter of the surface"),
-        ("", {"filter": 'category in ["Shoes"]'}, "filter of the request"),
+        ("surfaces: {}", {"filter": 'category in ["Shoes"]'}, "filter of the request"),
         ("age_limits: [{filter: 'item_id == \"tent\"', years: 18}]", {"age": 17}, "limit of age"),
-        ("", {"category": "Shoes"}, "outside of the category"),
+        ("surfaces: {}", {"category": "Shoes"}, "outside of the category"),
     ],
 )
 def test_what_is_left_out_is_counted_by_the_rule_that_left_it_out(
@@ -172,7 +172,7 @@ def test_of_a_long_ranking_the_first_hundred_are_explained() -> None:
     with_ranker(table, counting)
     request = SlateRequest(Surface.RANK, 250, items=tuple(table.ids[:250]))
 
-    found = recommend(table, request, KNOWN, now_us=NOW_US, rules=rules_of("", "rank"), explain=True)
+    found = recommend(table, request, KNOWN, now_us=NOW_US, rules=rules_of("surfaces: {}", "rank"), explain=True)
 
     assert found.explanations is not None
     assert len(found.items) == len(found.explanations) == 250
