@@ -13,7 +13,7 @@ from recommender.serving.item_table import ItemTable
 
 Mask = npt.NDArray[np.bool_]
 _KEPT = 64
-_KEPT_OF_MANY = 16
+_KEPT_OF_MANY = 32
 _MANY_ROWS = 200_000
 """From so many rows on fewer answers are kept: each takes a byte of each row."""
 _DAY_MS = 86_400_000.0
