@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,12 @@ _START_S = 1_800.0
 _FLOW_S = 120.0
 
 
+@cache
 def processors() -> tuple[list[int], list[int]]:
-    """Return the processors of the API and those of all else, which are the same where there is but one."""
+    """Return the processors of the API and those of all else, which are the same where there is but one.
+
+    As they were when this was first asked: who has taken all else's processors sees no others any more.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return [], []
     every = sorted(os.sched_getaffinity(0))
