@@ -17,7 +17,7 @@ run: setup  ## start it all with a simulated shop
 	@liveshelf up --demo --dev
 
 test: setup  ## run all tests, two files at a time; TESTS="tests/unit" for some
-	@python -m pytest -ra -n 2 --dist loadfile $(TESTS)
+	@python -m pytest -ra -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 crash-test: setup  ## kill everything again and again during replays of LIVESHELF_DATA, 25 minutes; CRASH="--seed 2"
 	@python -m tests.crash --log both $(CRASH)
