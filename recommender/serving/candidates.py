@@ -5,6 +5,7 @@ Candidates may be unavailable or excluded; that is looked at once, when the slat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,10 +22,11 @@ from recommender.serving.item_table import NEW_FOR_US, ItemTable, Neighbours, be
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.ports import Floats, Rows, Scores
 
-MODEL_CANDIDATES = 150
+MODEL_CANDIDATES = 100
 TRENDING_CANDIDATES = 50
 POPULAR_CANDIDATES = 50
 CATEGORY_CANDIDATES = 50
+"""Of the category that weighs most; of others as many less as they weigh less."""
 LINKED_CANDIDATES = 100
 NEW_CANDIDATES = 20
 CATEGORIES = 5
@@ -134,7 +136,11 @@ def by_neighbours(table: ItemTable, items: Mapping[int, float], kind: str, now_u
             scores.append(near.scores * np.float64(share))  # what is left may be less than a float32 can tell from 0
     if not rows:
         return nothing(kind)
-    return Candidates(kind, *sum_by_number(np.concatenate(rows), np.concatenate(scores)))
+    found, sums = sum_by_number(np.concatenate(rows), np.concatenate(scores))
+    if len(found) > LINKED_CANDIDATES:
+        places = best(sums, LINKED_CANDIDATES)
+        found, sums = found[places], sums[places]
+    return Candidates(kind, found, sums)
 
 
 def by_category(table: ItemTable, categories: Mapping[str, float]) -> Candidates:
@@ -145,8 +151,9 @@ def by_category(table: ItemTable, categories: Mapping[str, float]) -> Candidates
     for category, weight in list(categories.items())[:CATEGORIES]:
         if weight <= 0.0:  # looked at so long ago that nothing is left of it
             break
-        rows.append(table.trending(category, CATEGORY_CANDIDATES))
-        scores.append(_by_rank(len(rows[-1])) * (weight / strongest))
+        share = weight / strongest
+        rows.append(table.trending(category, math.ceil(share * CATEGORY_CANDIDATES)))
+        scores.append(_by_rank(len(rows[-1])) * share)
     if not rows:
         return nothing("category")
     return Candidates("category", *sum_by_number(np.concatenate(rows), np.concatenate(scores)))

@@ -89,6 +89,11 @@ class Cells(NamedTuple):
             at += end - begin
         return found
 
+    def lengths_of(self, cells: npt.NDArray[np.intp]) -> Floats:
+        """Return the lengths of all items of some cells, one cell after the other."""
+        begins, ends = self.starts[cells].tolist(), self.starts[cells + 1].tolist()
+        return np.concatenate([self.lengths[begin:end] for begin, end in zip(begins, ends, strict=True)])
+
     def places(self, cells: npt.NDArray[np.intp], positions: Places | None = None) -> Places:
         """Return the places of what was asked of some cells: of all, or at some positions of the answer."""
         begins = self.starts[cells]

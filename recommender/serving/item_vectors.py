@@ -51,6 +51,8 @@ class ItemVectors:
         among those not trained on."""
         self._row_at = np.full(len(self.cells.points), -1, np.int32)
         self._others = np.zeros((0, self.cells.points.shape[1]), np.float32)
+        self._lengths_of_others = np.zeros(0, np.float32)
+        """Of their vectors; 1 for one of zeros."""
         self._row_of_other = np.zeros(0, np.intp)
         """The row of each of these; -1 for one that is no longer used."""
         self._count_of_others = 0
@@ -119,9 +121,11 @@ class ItemVectors:
             if other == len(self._others):
                 more = max(64, other)
                 self._others = np.concatenate([self._others, np.zeros((more, self._others.shape[1]), np.float32)])
+                self._lengths_of_others = np.concatenate([self._lengths_of_others, np.ones(more, np.float32)])
                 self._row_of_other = np.concatenate([self._row_of_other, np.full(more, -1)])
             self._count_of_others += 1
         self._others[other, :-1], self._others[other, -1] = vector, bias
+        self._lengths_of_others[other] = np.linalg.norm(vector) or 1.0
         self._row_of_other[other] = row
         self._place[row] = _FIRST_OTHER - other
 
@@ -156,24 +160,10 @@ class ItemVectors:
         else:
             asked = np.zeros(1, np.intp)
         scores = cells.ask(point, asked)
-        positions = best(scores, 2 * most)  # some are not eligible
-        rows = self._rows_at(asked, positions, eligible)
-        if np.count_nonzero(rows >= 0) < most and len(scores) > len(positions):
-            positions = np.flatnonzero(self._rows_at(asked, None, eligible) >= 0)
-            if len(positions) < most and len(scores) < len(cells.points):
-                return self._best_of(point, np.flatnonzero(eligible), most)
-            positions = positions[best(scores[positions], most)]
-            rows = self._rows_at(asked, positions, eligible)
-        here = rows >= 0
-        rows, scores = rows[here], scores[positions[here]]
-        if self._count_of_others:
-            other = self._row_of_other[: self._count_of_others]
-            other_scores = self._others[: self._count_of_others] @ point
-            usable = (other >= 0) & (other < len(eligible))
-            usable &= eligible[np.where(usable, other, 0)]
-            rows = np.concatenate([rows, other[usable]])
-            scores = np.concatenate([scores, other_scores[usable]])
-        return _in_order(rows, scores, most)
+        rows, found = self._highest(scores, asked, eligible, most)
+        if len(rows) < most and len(scores) < len(cells.points):
+            return self._best_of(point, np.flatnonzero(eligible), most)
+        return self._with_others(rows, found, self._others[: self._count_of_others] @ point, eligible, most)
 
     def nearest(self, row: int, eligible: npt.NDArray[np.bool_], most: int) -> tuple[Rows, Floats]:
         """Return the ``most`` eligible rows whose vectors lie most in the direction of a row's, and the cosines.
@@ -190,20 +180,39 @@ class ItemVectors:
             cells.like(direction, max(cells.reach, _AMONG * most)) if len(cells.starts) > 2 else np.zeros(1, np.intp)
         )
         cosines = cells.ask(direction, asked)
-        cosines /= self._lengths(asked)
-        rows = self._rows_at(asked, None, eligible)
-        here = np.flatnonzero(rows >= 0)
-        rows, cosines = rows[here], cosines[here]
-        if self._count_of_others:
-            other = self._row_of_other[: self._count_of_others]
-            other = other[(other >= 0) & (other < len(eligible))]
-            other = other[eligible[other]]
-            others = self._others[_FIRST_OTHER - self._place[other]][:, :-1]
-            lengths = np.linalg.norm(others, axis=1)
-            rows = np.concatenate([rows, other])
-            cosines = np.concatenate([cosines, others @ direction / np.where(lengths > 0.0, lengths, 1.0)])
-        places = best(cosines, most)
-        return _in_order(rows[places], cosines[places], most)
+        cosines /= cells.lengths_of(asked)
+        rows, found = self._highest(cosines, asked, eligible, most)
+        others = self._others[: self._count_of_others, :-1] @ direction
+        others /= self._lengths_of_others[: self._count_of_others]
+        return self._with_others(rows, found, others, eligible, most)
+
+    def _highest(
+        self, scores: Floats, asked: npt.NDArray[np.intp], eligible: npt.NDArray[np.bool_], most: int
+    ) -> tuple[Rows, Floats]:
+        """Return the eligible rows of highest score among the items of the cells asked, the highest first."""
+        positions = best(scores, 2 * most)  # some are not eligible
+        rows = self._rows_at(asked, positions, eligible)
+        if np.count_nonzero(rows >= 0) < most and len(scores) > len(positions):
+            positions = np.flatnonzero(self._rows_at(asked, None, eligible) >= 0)
+            positions = positions[best(scores[positions], most)]
+            rows = self._rows_at(asked, positions, eligible)
+        here = rows >= 0
+        return rows[here], scores[positions[here]]
+
+    def _with_others(
+        self, rows: Rows, scores: Floats, others: Floats, eligible: npt.NDArray[np.bool_], most: int
+    ) -> tuple[Rows, Floats]:
+        """Return the highest of these and of the items that the model was not trained on, whose scores are given."""
+        if len(others):
+            row = self._row_of_other[: len(others)]
+            usable = (row >= 0) & (row < len(eligible))
+            if len(scores) >= most:
+                usable &= others >= scores[most - 1]
+            usable = np.flatnonzero(usable)
+            usable = usable[eligible[row[usable]]]
+            rows = np.concatenate([rows, row[usable]])
+            scores = np.concatenate([scores, others[usable]])
+        return _in_order(rows, scores, most)
 
     def _best_of(self, point: Floats, rows: Rows, most: int) -> tuple[Rows, Floats]:
         """Ask these rows alone."""
@@ -237,9 +246,6 @@ class ItemVectors:
         rows[here] = np.where(eligible[rows[here]], rows[here], -1)
         return rows
 
-    def _lengths(self, asked: npt.NDArray[np.intp]) -> Floats:
-        return self.cells.lengths[self.cells.places(asked)]
-
     def _vector(self, row: int) -> Floats:
         place = int(self._place[row])
         if place >= 0:
@@ -264,6 +270,8 @@ def _with_bias(vector: Floats) -> Floats:
 
 def _in_order(rows: Rows, scores: Floats, most: int) -> tuple[Rows, Floats]:
     """Return the highest, the first first; ties by row."""
+    if (scores[1:] < scores[:-1]).all():
+        return rows[:most], scores[:most]
     order = np.argsort(-scores)
     found = scores[order]
     if (found[1:] == found[:-1]).any():

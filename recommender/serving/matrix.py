@@ -177,13 +177,13 @@ def _tastes(values: Floats, table: ItemTable, rows: Rows, wishes: Interest) -> N
     ):
         whole = sum(weights.values())
         if whole > 0:
-            column = np.zeros(len(rows), np.float32)
+            shares = np.zeros(len(table.codes), np.float32)
             for taste, weight in weights.items():
                 code = table.code_of(taste)
                 if code is not None:
-                    column[codes == code] = weight / whole
-            column[codes == 0] = np.nan
-            values[:, _COLUMN[name]] = column
+                    shares[code] = weight / whole
+            shares[0] = np.nan
+            values[:, _COLUMN[name]] = shares[codes]
     latest = next(iter(wishes.looked), None)
     row = table.row_of(latest) if latest is not None else None
     if row is not None and table.category[row]:

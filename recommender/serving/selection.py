@@ -15,6 +15,8 @@ from recommender.serving.surfaces import SurfaceSettings
 
 _FEW = 500
 """Items in demand that are looked at first: putting all in order takes long where there are many."""
+_RANKED_AT_ONCE = 64
+"""More than most slates need; what comes after the last one chosen is not looked at."""
 SHORTEST_WITH_NEW = 10
 """Length from which on a slate has a place for new items, where its surface gives them any share."""
 
@@ -85,10 +87,12 @@ def _caps(table: ItemTable, surface: SurfaceSettings, n: int) -> list[_Cap]:
 
 
 def _ranked(table: ItemTable, ranking: Ranking, candidates: Sequence[Candidates]) -> Iterator[SlateItem]:
-    sellable = table.available[ranking.rows]
-    rows, scores = ranking.rows[sellable].tolist(), ranking.scores[sellable].tolist()
-    for row, score, origin in zip(rows, scores, ranking.sources[sellable].tolist(), strict=True):
-        yield SlateItem(row, score, candidates[origin].source)
+    sellable = np.flatnonzero(table.available[ranking.rows])
+    for start in range(0, len(sellable), _RANKED_AT_ONCE):
+        some = sellable[start : start + _RANKED_AT_ONCE]
+        rows, scores, origins = (column[some].tolist() for column in ranking)
+        for row, score, origin in zip(rows, scores, origins, strict=True):
+            yield SlateItem(row, score, candidates[origin].source)
 
 
 def in_demand(
