@@ -10,13 +10,14 @@ from fastapi.responses import Response
 
 from api.answers import Alive, NotReady, Ready
 from api.backend import Backend
+from api.direct_route import DirectRoute
 from api.errors import JSON, error_content
 from api.keyring import Keyring
 from api.shared_metrics import exposition_of_all
 from recommender.installation import Installation
 from recommender.settings import Settings
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["operation"], route_class=DirectRoute)
 
 
 @router.get("/health/live", response_model=Alive)

@@ -15,13 +15,14 @@ from api.answers import EventsAnswer, NoneAccepted
 from api.backend import Backend
 from api.body import parse_json, read_json_body
 from api.description import BULK_ITEMS_BODY, BULK_STOCK_BODY, EVENTS_BODY, ITEM_BODY, STOCK_BODY
+from api.direct_route import DirectRoute
 from api.errors import JSON, ErrorAnswer, error_content
 from api.judgement import Complete, Refusal, judge_events, judge_values, results
 from recommender.eventlog import record_of
 from recommender.events import AnyEvent, InvalidEvent
 from recommender.events.fields import ItemId
 
-router = APIRouter()
+router = APIRouter(route_class=DirectRoute)
 
 ItemInPath = Annotated[ItemId, Path()]
 _RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -13,6 +13,7 @@ from api.answers import ItemAnswer, RankAnswer, SlateAnswer, SurfacesAnswer
 from api.backend import Backend
 from api.body import parse_json, read_json_body
 from api.description import EXPLAIN, QUESTION_BODY, RANK_BODY, question_parameters
+from api.direct_route import DirectRoute
 from api.errors import JSON, ErrorAnswer, invalid_request
 from api.question import (
     Question,
@@ -30,7 +31,7 @@ from recommender.events.fields import ItemId, UserId
 from recommender.serving.request import SlateRequest, UnknownItem
 from recommender.serving.surfaces import Rules
 
-router = APIRouter()
+router = APIRouter(route_class=DirectRoute)
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "Unknown item or category"},
