@@ -1,4 +1,4 @@
-"""Sums by number, where the numbers lie close together mostly: no sorting then."""
+"""Sums by number, and distinct numbers, without sorting all of them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_DENSE = 16
-"""Up to so many numbers that there could be, for each one given, sums of all of them are quickest."""
-_SPARSE = 100
-"""Beyond so many sorting is quicker than marks."""
-_PLACE_BITS = 24
-_NUMBER_BITS = 63 - _PLACE_BITS
-_PLACES = (1 << _PLACE_BITS) - 1
+_MOST_MARKED = 4_000_000
+"""Of more numbers that there could be, an array of all would be fetched from the system, page by page, each time."""
 
 
 def sum_by_number(numbers: npt.NDArray[Any], weights: npt.NDArray[Any]) -> tuple[Any, npt.NDArray[np.float64]]:
@@ -25,31 +20,11 @@ def sum_by_number(numbers: npt.NDArray[Any], weights: npt.NDArray[Any]) -> tuple
     """
     if not len(numbers):
         return numbers, np.empty(0)
-    size = int(numbers.max()) + 1
-    if size <= _DENSE * len(numbers):
-        given = np.zeros(size, np.bool_)
-        given[numbers] = True
-        some = np.flatnonzero(given)
-        return some.astype(numbers.dtype), np.bincount(numbers, weights).astype(np.float64, copy=False)[some]
-    order, begins = _sorted(numbers, size)
-    distinct = numbers[order[begins]]
-    return distinct, np.bincount(np.cumsum(begins) - 1, weights[order]).astype(np.float64, copy=False)
-
-
-def _sorted(numbers: npt.NDArray[Any], size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Return the places of the numbers in ascending order, equal ones by place, and which begin equal ones."""
-    if size < 1 << _NUMBER_BITS and len(numbers) < 1 << _PLACE_BITS:
-        # Each with its place in one number: these are sorted much quicker than places by what is at them.
-        keys = numbers.astype(np.int64) << _PLACE_BITS
-        keys |= np.arange(len(numbers))
-        keys.sort()
-        order, ascending = keys & _PLACES, keys >> _PLACE_BITS
-    else:
-        order = np.argsort(numbers, kind="stable")
-        ascending = numbers[order]
-    begins = np.ones(len(numbers), np.bool_)
-    np.not_equal(ascending[1:], ascending[:-1], out=begins[1:])
-    return order, begins
+    last, places = _marked(numbers, int(numbers.max()) + 1)
+    distinct = numbers.take(places)
+    order = distinct.argsort()
+    sums = np.bincount(last, weights, len(numbers)).astype(np.float64, copy=False)
+    return distinct.take(order), sums.take(places.take(order))
 
 
 def distinct_numbers(numbers: npt.NDArray[Any], size: int) -> tuple[Any, npt.NDArray[np.integer]]:
@@ -59,14 +34,22 @@ def distinct_numbers(numbers: npt.NDArray[Any], size: int) -> tuple[Any, npt.NDA
         numbers: int [n], at least 0 and below ``size``.
         size: beyond all numbers.
     """
-    if size > _SPARSE * len(numbers):
-        order, begins = _sorted(numbers, size)
-        inverse = np.empty(len(numbers), np.intp)
-        inverse[order] = np.cumsum(begins) - 1
-        return numbers[order[begins]], inverse
-    given = np.zeros(size, np.bool_)
-    given[numbers] = True
-    some = np.flatnonzero(given)
-    place = np.empty(size, np.int32)  # of numbers not given it may be anything
-    place[some] = np.arange(len(some), dtype=np.int32)
-    return some.astype(numbers.dtype, copy=False), place[numbers]
+    last, places = _marked(numbers, size)
+    distinct = numbers.take(places)
+    order = distinct.argsort()
+    place = np.empty(len(numbers), np.intp)  # of all but the last of each number it may be anything
+    place[places.take(order)] = np.arange(len(order))
+    return distinct.take(order), place.take(last)
+
+
+def _marked(numbers: npt.NDArray[Any], size: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.intp]]:
+    """Return the last place of each number among those given, and the places that are the last of some number."""
+    own = np.arange(len(numbers), dtype=np.int32)
+    if size > _MOST_MARKED:
+        _, backwards, inverse = np.unique(numbers[::-1], return_index=True, return_inverse=True)
+        last = (len(numbers) - 1 - backwards)[inverse[::-1]]
+    else:
+        mark = np.empty(size, np.int32)  # of numbers not given it may be anything
+        mark[numbers] = own
+        last = mark.take(numbers)
+    return last, (last == own).nonzero()[0]
