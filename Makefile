@@ -3,9 +3,10 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?=
+PYTEST := python -m pytest -ra -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test crash-test shuffle-test fuzz check lint types imports lock clean
+.PHONY: help setup run test long-test crash-test shuffle-test fuzz check lint types imports lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,8 +17,11 @@ setup:  ## make .venv with everything in it; quick when nothing has changed
 run: setup  ## start it all with a simulated shop
 	@liveshelf up --demo --dev
 
-test: setup  ## run all tests, two files at a time; TESTS="tests/unit" for some
-	@python -m pytest -ra -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+test: setup  ## run the tests but the long ones, two files at a time; TESTS="tests/unit" for some
+	@$(PYTEST) -m "not long" $(TESTS)
+
+long-test: setup  ## run the long tests: the demonstration, clusters, kills, a power cut, benchmarks of serving
+	@$(PYTEST) -m long
 
 crash-test: setup  ## kill everything again and again during replays of LIVESHELF_DATA, 25 minutes; CRASH="--seed 2"
 	@python -m tests.crash --log both $(CRASH)
@@ -28,7 +32,7 @@ shuffle-test: setup  ## the file of LIVESHELF_DATA out of order, late and twice;
 fuzz: setup  ## feed the decoder damaged events, guided by coverage; FUZZ="--runs 1000000 --seed 2"
 	@python -m tests.fuzz.decoder $(FUZZ)
 
-check: lint types imports test  ## everything that CI checks
+check: lint types imports long-test test  ## everything that CI checks
 
 lint: setup
 	ruff check .

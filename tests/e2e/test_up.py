@@ -108,6 +108,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     shop.close()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1_200)
 def test_a_demonstration_trains_a_model_and_outlives_crashes_and_kills_without_losing_an_event(shop: Shop) -> None:
     shop.start("--demo", learn_publish_seconds="3600")  # so that the model stays the same

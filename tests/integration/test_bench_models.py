@@ -22,6 +22,7 @@ def bench(*arguments: str) -> Any:
     return json.loads(answer.stdout)
 
 
+@pytest.mark.long
 def test_models_change_under_load_and_nobody_notices() -> None:
     result = bench(
         "rollback", "--items", "1000", "--rate", "20", "--activations", "2", "--every", "1", "--stall-items", "2000"

@@ -12,6 +12,7 @@ from tests.integration.test_bench_models import bench
 pytestmark = pytest.mark.timeout(300)
 
 
+@pytest.mark.long
 def test_serve_tells_rates_and_latencies_of_each_kind_of_traffic() -> None:
     result = bench(
         "serve", "--items", "1000", "--users", "50", "--seconds", "1", "--mixed-rate", "60", "--think", "0.5"
@@ -30,6 +31,7 @@ def test_serve_tells_rates_and_latencies_of_each_kind_of_traffic() -> None:
     assert {target["target"] for target in figures["targets"]} >= {"cached per trivial", "mixed, hit ratio"}
 
 
+@pytest.mark.long
 def test_freshness_tells_when_a_click_has_changed_the_slate() -> None:
     result = bench(
         *("freshness", "--items", "500", "--users", "20", "--seconds", "3", "--slates", "10", "--events", "20")
@@ -41,6 +43,7 @@ def test_freshness_tells_when_a_click_has_changed_the_slate() -> None:
     assert result["others"]["failed"] == 0
 
 
+@pytest.mark.long
 def test_a_storm_of_stock_changes_tells_for_how_long_sold_out_items_were_seen() -> None:
     result = bench(
         *("storm", "--items", "500", "--flipping", "500", "--changes", "200", "--slates", "20"),
@@ -52,6 +55,7 @@ def test_a_storm_of_stock_changes_tells_for_how_long_sold_out_items_were_seen() 
     assert result["passed"] is True
 
 
+@pytest.mark.long
 def test_chaos_tells_what_was_answered_while_processes_were_killed() -> None:
     result = bench(*("chaos", "--seconds", "5", "--rate", "20", "--only", "api"), *("--items", "500", "--users", "50"))
     assert set(result["drills"]) == {"api"}

@@ -39,6 +39,7 @@ def bench(*arguments: str) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.long
 def test_bench_stream_prints_every_figure_of_a_small_file(taobao_file: Path) -> None:
     result = bench(
         *("stream", "--events", str(taobao_file), "--rounds", "1", "--slice", "20"),

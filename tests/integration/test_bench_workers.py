@@ -22,6 +22,7 @@ def taobao_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_two_processes_make_what_one_makes(taobao_file: Path) -> None:
     command = [*COMMAND, str(taobao_file), "--workers", "1,2", "--json"]
     done = subprocess.run(command, capture_output=True, timeout=400, check=False)

@@ -109,6 +109,7 @@ def entities(settings: Settings) -> int:
         return int(client.dbsize())
 
 
+@pytest.mark.long
 def test_nothing_is_lost_or_doubled_when_the_number_of_processes_changes_after_a_crash_and_after_a_stop(
     large_log_settings: Settings, log: EventLog, cluster: Cluster, real_data: Path
 ) -> None:

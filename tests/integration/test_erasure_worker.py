@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
+import pytest
 import redis
 
 from recommender.erasure.book import ErasureBook, ErasureStatus
@@ -142,6 +143,7 @@ def test_of_several_workers_one_does_the_work_and_users_go_together(settings: Se
         stream.wait_until_drained()
 
 
+@pytest.mark.long
 def test_a_cluster_of_processes_erases_as_one_does(settings: Settings) -> None:
     client = redis.Redis.from_url(str(settings.redis_url))
     apply(settings)

@@ -55,6 +55,7 @@ def judged(settings: Settings, events: list[Seen]) -> Verdict:
         features.close()
 
 
+@pytest.mark.long
 def test_files_of_different_moments_are_refused_or_make_the_stream_repeat_its_last_seconds_exactly(
     settings: Settings, events: list[Seen], tmp_path: Path
 ) -> None:
