@@ -20,6 +20,7 @@ from recommender.eventlog.port import (
     Partition,
     Progress,
 )
+from recommender.redis_line import Line, pack
 
 _FIELD = b"event"
 _COUNTED_AT_ONCE = 10_000
@@ -31,6 +32,12 @@ _PASSING = (
     redis.exceptions.OutOfMemoryError,
 )
 """What may be over when it is tried again."""
+
+
+_PATIENCE_S = 5.0
+_REFUSED = "Redis does not accept events"
+_SILENT = "Redis does not answer"
+_MULTI, _EXEC, _PING = pack(("MULTI",)), pack(("EXEC",)), pack(("PING",))
 
 
 @contextmanager
@@ -58,43 +65,53 @@ def _progress(consumer: str) -> str:
     return f"liveshelf:progress:{consumer}"
 
 
-def _fill(pipeline: Any, records: Sequence[LogRecord], partitions: int) -> None:
+def _commands(records: Sequence[LogRecord], partitions: int) -> Iterator[tuple[bytes | str | int, ...]]:
     counts: dict[Partition, int] = {}
     for record in records:
         number = partition_of(record.key, partitions) if record.partition is None else record.partition
         partition = Partition(record.topic, number)
-        pipeline.xadd(_stream(partition), {_FIELD: record.payload})
+        yield "XADD", _stream(partition), "*", _FIELD, record.payload
         counts[partition] = counts.get(partition, 0) + 1
     for partition, count in counts.items():
-        pipeline.incrby(_appended(partition), count)
+        yield "INCRBY", _appended(partition), count
 
 
 class RedisEventAppender:
-    """The appending side, for asyncio."""
+    """The appending side, for asyncio: all requests of a process share a connection."""
 
     def __init__(self, url: str, partitions: int) -> None:
-        self._redis: Any = redis.asyncio.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0)
+        pool = redis.asyncio.ConnectionPool.from_url(url, socket_timeout=_PATIENCE_S, socket_connect_timeout=2.0)
+        self._line = Line(pool.make_connection, pool.connection_kwargs["socket_timeout"] or _PATIENCE_S)
         self._partitions = partitions
 
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Append records in one transaction."""
-        try:
-            async with self._redis.pipeline(transaction=True) as pipeline:
-                _fill(pipeline, records, self._partitions)
-                await pipeline.execute()
-        except redis.RedisError as error:  # also: out of memory, read only, still loading
-            raise LogUnavailable(f"event log: Redis does not accept events ({type(error).__name__})") from error
+        answers = await self._ask([_MULTI, *map(pack, _commands(records, self._partitions)), _EXEC], _REFUSED)
+        _check(answers[-1], _REFUSED)
 
     async def ping(self) -> None:
         """Return once Redis has answered."""
-        try:
-            await self._redis.ping()
-        except redis.RedisError as error:
-            raise LogUnavailable(f"event log: Redis does not answer ({type(error).__name__})") from error
+        await self._ask([_PING], _SILENT)
 
     async def close(self) -> None:
         """Free the connection."""
-        await self._redis.aclose()
+        self._line.close()
+
+    async def _ask(self, packed: Sequence[bytes], problem: str) -> list[Any]:
+        try:
+            answers = await self._line.ask(b"".join(packed), len(packed))
+        except redis.RedisError as error:
+            raise LogUnavailable(f"event log: {problem} ({type(error).__name__})") from error
+        _check(answers, problem)
+        return answers
+
+
+def _check(answers: Any, problem: str) -> None:
+    """Raise the first error among the answers: out of memory, read only, still loading."""
+    for answer in answers:
+        if isinstance(answer, redis.ResponseError):
+            code = str(answer).partition(" ")[0]  # the rest may hold an event
+            raise LogUnavailable(f"event log: {problem} ({code})")
 
 
 class RedisEventLog:
@@ -108,7 +125,8 @@ class RedisEventLog:
     def append(self, records: Sequence[LogRecord]) -> None:
         """Append records in one transaction."""
         with _answering(), self._redis.pipeline(transaction=True) as pipeline:
-            _fill(pipeline, records, self._partitions)
+            for command in _commands(records, self._partitions):
+                pipeline.execute_command(*command)
             pipeline.execute()
 
     def partitions(self) -> list[Partition]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recommender.model.sums import sum_by_number
+from recommender.model.sums import places_of, sum_by_number
 
 Numbers = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -36,10 +36,10 @@ class Links(NamedTuple):
         """Return the distinct items that some items lead to, each with the weighted sum of the weights."""
         inside = items + 1 < len(self.starts)
         items, weights = items[inside], weights[inside]
-        lengths = self.starts[items + 1] - self.starts[items]
-        total = int(lengths.sum())
-        if not total:
+        starts = self.starts[items]
+        lengths = self.starts[items + 1] - starts
+        places = places_of(starts, lengths)
+        if not len(places):
             return _NOTHING
-        places = np.arange(total) + np.repeat(self.starts[items] - np.cumsum(lengths) + lengths, lengths)
-        reached, sums = sum_by_number(self.items[places], self.weights[places] * np.repeat(weights, lengths))
+        reached, sums = sum_by_number(self.items[places], self.weights[places] * weights.repeat(lengths))
         return reached, sums.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Sums by number, and distinct numbers, without sorting all of them."""
+"""Rows of a sparse matrix put one after the other, sums by number, and distinct numbers without sorting all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ import numpy.typing as npt
 
 _MOST_MARKED = 4_000_000
 """Of more numbers that there could be, an array of all would be fetched from the system, page by page, each time."""
+
+
+def places_of(starts: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return the places of some runs, one run after the other: ``starts[0]``, ``starts[0] + 1``, ..., ``starts[1]``, ...
+
+    Args:
+        starts: int [n].
+        lengths: int [n], none negative.
+    """
+    ends = lengths.cumsum()
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + (starts - ends + lengths).repeat(lengths)
 
 
 def sum_by_number(numbers: npt.NDArray[Any], weights: npt.NDArray[Any]) -> tuple[Any, npt.NDArray[np.float64]]:

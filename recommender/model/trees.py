@@ -44,8 +44,8 @@ class _Condition(NamedTuple):
 
 class _Feature(NamedTuple):
     column: int
-    thresholds: npt.NDArray[np.float64]
-    """float64 [k + 1], ascending, the last one infinite: beyond it lies what is unknown."""
+    thresholds: Floats
+    """float32 [k + 1], ascending, the last one infinite: beyond it lies what is unknown."""
     words: Words
     """uint64 [k + 2, words], what is left of all trees in each interval."""
 
@@ -126,10 +126,12 @@ class Trees:
         return self._added_up(words)
 
     def _added_up(self, words: Words) -> npt.NDArray[np.float64]:
-        lanes = words.view(np.uint16)[:, : self._trees]
-        below = (lanes & -lanes) - np.uint16(1)  # a one for each place below the lowest bit
-        leaves = np.add(np.bitwise_count(below), self._first_leaf, dtype=np.intp)
-        total: npt.NDArray[np.float64] = self._values.take(leaves).sum(axis=1)
+        lanes = words.view(np.uint16)
+        below = ~lanes
+        lanes -= np.uint16(1)
+        below &= lanes  # a one for each place below the lowest bit
+        leaves = np.add(np.bitwise_count(below)[:, : self._trees], self._first_leaf, dtype=np.intp)
+        total: npt.NDArray[np.float64] = self._values.take(leaves, mode="clip").sum(axis=1)
         return total
 
 
@@ -142,7 +144,12 @@ def _feature(column: int, conditions: Sequence[_Condition], width: int) -> _Feat
         lanes[place[condition.threshold] : len(distinct) + 1, condition.tree] &= kept
         if condition.unknown_right:
             lanes[-1, condition.tree] &= kept
-    return _Feature(column, np.array([*distinct, np.inf]), lanes.view(np.uint64))
+    # Of float32 values the same ones are above a threshold as above the float32 next below it.
+    exact = np.array([*distinct, np.inf])
+    thresholds = exact.astype(np.float32)
+    above = thresholds > exact
+    thresholds[above] = np.nextafter(thresholds[above], np.float32(-np.inf))
+    return _Feature(column, thresholds, lanes.view(np.uint64))
 
 
 def _trees(text: str) -> Iterator[Mapping[str, str]]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.model.links import Floats, Numbers
-from recommender.model.sums import sum_by_number
+from recommender.model.sums import places_of, sum_by_number
 
 Int64s = npt.NDArray[np.int64]
 
@@ -95,23 +95,20 @@ class Visits:
             weights: float [n], how much each counts.
         """
         by_item, begins = self._by_item
-        found: list[Any] = []
-        parts: list[Any] = []
-        for item, weight in zip(items.tolist(), weights.tolist(), strict=True):
-            if item + 1 < len(begins):
-                visits = by_item[max(begins[item], begins[item + 1] - LATEST_VISITS) : begins[item + 1]]
-                found.append(visits)
-                parts.append(np.full(len(visits), weight * self._rarity[item]))
-        if not found:
-            return np.empty(0, np.int32), np.empty(0, np.float32)
-        visits, likeness = sum_by_number(np.concatenate(found), np.concatenate(parts))
+        known = items + 1 < len(begins)
+        items, weights = items[known], weights[known]
+        ends = begins[items + 1]
+        starts = np.maximum(begins[items], ends - LATEST_VISITS)
+        lengths = ends - starts
+        weights = (weights.astype(np.float32) * self._rarity[items]).repeat(lengths)
+        visits, likeness = sum_by_number(by_item[places_of(starts, lengths)], weights)
         if len(visits) > NEIGHBOURS:
             # Of equally similar visits the later ones, which have the higher numbers.
             chosen = np.argsort(likeness, kind="stable")[-NEIGHBOURS:]
             visits, likeness = visits[chosen], likeness[chosen]
-        lengths = self.starts[visits + 1] - self.starts[visits]
-        places = np.arange(int(lengths.sum())) + np.repeat(self.starts[visits] - np.cumsum(lengths) + lengths, lengths)
-        reached, sums = sum_by_number(self.items[places], np.repeat(likeness, lengths))
+        starts = self.starts[visits]
+        lengths = self.starts[visits + 1] - starts
+        reached, sums = sum_by_number(self.items[places_of(starts, lengths)], likeness.repeat(lengths))
         return reached, (sums * self._rarity[reached]).astype(np.float32)
 
     @cached_property

@@ -16,10 +16,10 @@ from pydantic import Field, StrictStr
 
 from recommender.features import FeatureRow, ItemCatalogue
 from recommender.installation import InstallationStopped
+from recommender.redis_line import Line, pack
 from recommender.settings import Settings
 from recommender.store.codec import RowCodec
 from recommender.store.connection import STOPPED, installation_connection
-from recommender.store.line import Line, pack
 from recommender.store.newer import ROWS_PER_CALL, WRITE_IF_NEWER, Call, Row, batches, script_calls
 from recommender.store.send import WireCommand, send
 from recommender.store.unwire import RowReader

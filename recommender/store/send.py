@@ -9,7 +9,8 @@ from typing import Any
 import redis
 
 from recommender.features import FeatureRow
-from recommender.store.wire import WireFormat, bulk
+from recommender.redis_line import bulk
+from recommender.store.wire import WireFormat
 
 
 class WireCommand:

@@ -18,9 +18,9 @@ from feast.protos.feast.types.Value_pb2 import DoubleList, Int64List, StringList
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from recommender.features import ColumnType, FeatureRow
+from recommender.redis_line import bulk, pack
 from recommender.store.codec import VALUE_DECODERS
-from recommender.store.line import pack
-from recommender.store.wire import bulk, entity_key_begin
+from recommender.store.wire import entity_key_begin
 
 R = TypeVar("R", bound=FeatureRow)
 

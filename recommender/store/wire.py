@@ -19,6 +19,7 @@ from feast.protos.feast.types.Value_pb2 import Int64List, StringList
 from feast.value_type import ValueType
 
 from recommender.features import ColumnType, FeatureRow
+from recommender.redis_line import bulk
 
 _MICROSECONDS = 1_000_000
 _DOUBLE = struct.Struct("<d").pack
@@ -166,8 +167,3 @@ def entity_key_begin(entity: str) -> bytes:
     """Return what Feast's key of an entity begins with, before the length of the id and the id itself."""
     name, text = entity.encode(), _LENGTH(ValueType.STRING.value)
     return _LENGTH(1) + text + _LENGTH(len(name)) + name + text
-
-
-def bulk(content: bytes) -> bytes:
-    """Return a bulk string of Redis' protocol."""
-    return b"$%d\r\n%b\r\n" % (len(content), content)

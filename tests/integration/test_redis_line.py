@@ -17,7 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from recommender.store.line import Line, pack
+from recommender.redis_line import Line, pack
 from tests.conftest import free_port
 
 PATIENCE_S = 0.6

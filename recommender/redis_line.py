@@ -15,8 +15,6 @@ import hiredis
 import redis
 from redis.asyncio.connection import AbstractConnection
 
-from recommender.store.wire import bulk
-
 _MOST_UNSENT_BYTES = 16 * 2**20
 _LOOK_EVERY_S = 0.25
 _NOT_YET = object()
@@ -138,6 +136,11 @@ class _OpenLine(asyncio.Protocol):
             question = self._waiting.popleft()
             if not question.answer.done():
                 question.answer.set_exception(error)
+
+
+def bulk(content: bytes) -> bytes:
+    """Return a bulk string of Redis' protocol."""
+    return b"$%d\r\n%b\r\n" % (len(content), content)
 
 
 def pack(command: Sequence[bytes | str | int | float]) -> bytes:
