@@ -18,6 +18,7 @@ import psutil
 
 from benchmarks.rollback import shop
 from benchmarks.rollback.load import Answered, Load
+from benchmarks.serve.ready import serves
 from benchmarks.stream.children import ChildFailed, Children, python, wait_until
 from benchmarks.stream.place import Place, free_port, machine
 from benchmarks.stream.progress import Display, Section
@@ -114,16 +115,16 @@ def _save_versions(registry: ModelRegistry, items: int, section: Section) -> lis
 def _wait_for(url: str, items: int, version: str, registry: ModelRegistry, children: Children) -> None:
     registry.activate(version)
 
-    def serves() -> bool:
+    def ready() -> bool:
         try:
-            ready = httpx.get(f"{url}/health/ready", timeout=5.0, trust_env=False).status_code == httpx.codes.OK
-            metrics = httpx.get(f"{url}/metrics", timeout=5.0, trust_env=False).text if ready else ""
+            up = httpx.get(f"{url}/health/ready", timeout=5.0, trust_env=False).status_code == httpx.codes.OK
+            metrics = httpx.get(f"{url}/metrics", timeout=5.0, trust_env=False).text if up else ""
         except httpx.TransportError:
             return False
-        return f"liveshelf_api_items {float(items)}" in metrics and version in metrics
+        return serves(metrics, items, version)
 
     try:
-        wait_until(serves, _START_S, "api: to serve all items and the first model")
+        wait_until(ready, _START_S, "api: to serve all items and the first model")
     except ChildFailed as error:
         raise children.failed("api", str(error)) from None
 

@@ -18,6 +18,7 @@ import psutil
 from benchmarks.rollback import shop
 from benchmarks.serve import shoppers
 from benchmarks.serve.process import Plan
+from benchmarks.serve.ready import serves
 from benchmarks.serve.trees import ranker
 from benchmarks.stream.children import ChildFailed, Children, python, wait_until
 from benchmarks.stream.place import Place, free_port
@@ -134,7 +135,7 @@ class Stack:
                 metrics = client.get("/metrics").text
         except httpx.TransportError:
             return False
-        return f"liveshelf_api_items {float(self.items)}" in metrics and self.version in metrics
+        return serves(metrics, self.items, self.version)
 
     def load(self, plan: Plan) -> dict[str, Any]:
         """Send a load and return its figures, with what the API took for it."""

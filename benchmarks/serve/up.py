@@ -12,6 +12,7 @@ import httpx
 import orjson
 
 from benchmarks.rollback import shop
+from benchmarks.serve.ready import serves
 from benchmarks.serve.shoppers import user_id
 from benchmarks.serve.sources import view
 from benchmarks.serve.trees import ranker
@@ -171,4 +172,4 @@ def _serves(client: httpx.Client, items: int, version: str) -> bool:
     except httpx.TransportError:
         time.sleep(0.1)
         return False
-    return f"liveshelf_api_items {float(items)}" in metrics and f'model_info{{version="{version}"}} 1' in metrics
+    return serves(metrics, items, version)

@@ -57,6 +57,7 @@ def distinct_numbers(numbers: npt.NDArray[Any], size: int) -> tuple[Any, npt.NDA
 def _marked(numbers: npt.NDArray[Any], size: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.intp]]:
     """Return the last place of each number among those given, and the places that are the last of some number."""
     own = np.arange(len(numbers), dtype=np.int32)
+    last: npt.NDArray[np.integer]
     if size > _MOST_MARKED:
         _, backwards, inverse = np.unique(numbers[::-1], return_index=True, return_inverse=True)
         last = (len(numbers) - 1 - backwards)[inverse[::-1]]

@@ -208,10 +208,10 @@ class ItemVectors:
             usable = (row >= 0) & (row < len(eligible))
             if len(scores) >= most:
                 usable &= others >= scores[most - 1]
-            usable = np.flatnonzero(usable)
-            usable = usable[eligible[row[usable]]]
-            rows = np.concatenate([rows, row[usable]])
-            scores = np.concatenate([scores, others[usable]])
+            places = np.flatnonzero(usable)
+            places = places[eligible[row[places]]]
+            rows = np.concatenate([rows, row[places]])
+            scores = np.concatenate([scores, others[places]])
         return _in_order(rows, scores, most)
 
     def _best_of(self, point: Floats, rows: Rows, most: int) -> tuple[Rows, Floats]:
