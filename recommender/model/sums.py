@@ -12,7 +12,7 @@ _MOST_MARKED = 4_000_000
 
 
 def places_of(starts: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the places of some runs, one run after the other: ``starts[0]``, ``starts[0] + 1``, ..., ``starts[1]``, ...
+    """Return the places of some runs, one run after the other: ``starts[0]``, ``starts[0] + 1`` ... ``starts[1]`` ...
 
     Args:
         starts: int [n].
