@@ -85,6 +85,7 @@ class _OpenLine(asyncio.Protocol):
         self._patience_s = patience_s
         self._reader = hiredis.Reader(replyError=redis.ResponseError, notEnoughData=_NOT_YET)
         self._waiting: deque[_Question] = deque()
+        self._unsent: list[bytes] = []
         self._loop = asyncio.get_running_loop()
         self._watch: asyncio.TimerHandle | None = None
         self.lost = False
@@ -95,10 +96,17 @@ class _OpenLine(asyncio.Protocol):
         if self._transport.get_write_buffer_size() > _MOST_UNSENT_BYTES:
             raise redis.TimeoutError("Redis does not take what is sent to it")
         self._waiting.append(_Question(answer, [], answers, self._loop.time()))
-        self._transport.write(packed)
+        if not self._unsent:
+            self._loop.call_soon(self._send)
+        self._unsent.append(packed)
         if self._watch is None:
             self._watch = self._loop.call_later(_LOOK_EVERY_S, self._look)
         return answer
+
+    def _send(self) -> None:
+        """Send what was asked since the event loop last came round, all at once: the kernel's part costs the most."""
+        unsent, self._unsent = self._unsent, []
+        self._transport.write(b"".join(unsent))
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
