@@ -8,6 +8,7 @@ from fastapi import Request
 from pydantic_core import from_json
 
 from api.errors import RequestProblem
+from api.headers import header
 
 
 async def read_json_body(request: Request, most_bytes: int) -> bytes:
@@ -16,7 +17,7 @@ async def read_json_body(request: Request, most_bytes: int) -> bytes:
     Raises:
         RequestProblem: the body is of another type, too large or empty.
     """
-    content_type = request.headers.get("content-type", "")
+    content_type = header(request.scope, b"content-type")
     media_type, _, parameters = content_type.partition(";")
     if media_type.strip().lower() != "application/json":
         raise RequestProblem(
@@ -27,10 +28,10 @@ async def read_json_body(request: Request, most_bytes: int) -> bytes:
     charset = parameters.partition("charset=")[2].strip().strip('"').lower()
     if charset not in ("", "utf-8", "utf8"):
         raise RequestProblem(415, "unsupported_media_type", f"content-type: must be in UTF-8; got {charset[:40]!r}")
-    encoding = request.headers.get("content-encoding", "identity")
+    encoding = header(request.scope, b"content-encoding", "identity")
     if encoding.lower() != "identity":
         raise RequestProblem(415, "unsupported_media_type", f"content-encoding: must be absent; got {encoding[:40]!r}")
-    declared = request.headers.get("content-length", "")
+    declared = header(request.scope, b"content-length")
     if declared.isdecimal() and len(declared) < 20 and int(declared) > most_bytes:
         raise _too_large(most_bytes)
     body = bytearray()

@@ -1,4 +1,4 @@
-"""Headers that every answer carries, so that a browser or a proxy does nothing with it that was not meant."""
+"""Headers of requests, and those that every answer carries, so that nothing is done with it that was not meant."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ _PLAIN = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-ref
 _ANSWER = [*_PLAIN, (b"cache-control", b"no-store")]
 _PAGE = [*_PLAIN, (b"content-security-policy", _PAGE_POLICY.encode())]
 OF_AN_ANSWER = {name.decode(): value.decode() for name, value in _ANSWER}
+
+
+def header(scope: Scope, name: bytes, default: str = "") -> str:
+    """Return the first value of a request's header, without making an object of them all; its name in small letters."""
+    for found, value in scope["headers"]:
+        if found == name:
+            return str(value.decode("latin-1"))
+    return default
 
 
 class AnswerHeaders:

@@ -11,7 +11,8 @@ from pydantic_core import to_json
 
 from api.body import parse_json
 from api.errors import RequestProblem
-from recommender.events import AnyEvent, InvalidEvent, decode_event, encode_event, refuse_future
+from recommender.events import EVENT, AnyEvent, InvalidEvent, decode_event, encode_event, refuse_future
+from recommender.events.codec import MOST_EVENT_BYTES
 
 _EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(list[AnyEvent])
 _MOST_ID_CHARACTERS = 128
@@ -34,15 +35,21 @@ def judge_events(body: bytes, most: int, now: datetime) -> list[AnyEvent | Refus
     Raises:
         RequestProblem: the body is not JSON, is neither object nor array, or holds none or too many.
     """
-    if body.lstrip()[:1] == b"[":
-        try:
-            events = _EVENTS.validate_json(body)
-        except ValidationError:
-            pass  # some are wrong: each is looked at on its own below
-        else:
-            _check_count(len(events), most)
-            return [_in_time(event, now) for event in events]
+    events = _if_all_valid(body)
+    if events is not None:
+        _check_count(len(events), most)
+        return [_in_time(event, now) for event in events]
     return judge_values(parse_json(body), most, now, lambda value: value)
+
+
+def _if_all_valid(body: bytes) -> list[AnyEvent] | None:
+    """Read the events at once; None says no more than that each is to be looked at on its own."""
+    try:
+        if body.lstrip()[:1] == b"[":
+            return _EVENTS.validate_json(body)
+        return [EVENT.validate_json(body)] if len(body) <= MOST_EVENT_BYTES else None
+    except ValidationError:
+        return None
 
 
 def judge_values(value: Any, most: int, now: datetime, complete: Complete) -> list[AnyEvent | Refusal]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from datetime import UTC
 from typing import Any
 
@@ -34,7 +34,7 @@ def body_of(table: ItemTable, surface: str, slate: Slate, feature_time_us: int, 
 def answer_of(body: bytes, answered_by: str, took_ms: float) -> bytes:
     """Return a whole answer."""
     return b'{"slate_id":"%b","answered_by":"%b","took_ms":%.3f,%b' % (
-        uuid.uuid4().hex.encode(),
+        secrets.token_hex(16).encode(),
         answered_by.encode(),
         took_ms,
         body,

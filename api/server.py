@@ -43,6 +43,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "log_config": log_config(settings.log_level),
         "access_log": False,
         "server_header": False,
+        "proxy_headers": False,  # nothing asks who the client is, or by which scheme it came
         "timeout_keep_alive": _KEEP_ALIVE_S,
         "timeout_graceful_shutdown": _GRACE_S,
         "backlog": _BACKLOG,

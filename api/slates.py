@@ -15,6 +15,7 @@ from api.body import parse_json, read_json_body
 from api.description import EXPLAIN, QUESTION_BODY, RANK_BODY, question_parameters
 from api.direct_route import DirectRoute
 from api.errors import JSON, ErrorAnswer, invalid_request
+from api.headers import header
 from api.question import (
     Question,
     RankQuestion,
@@ -172,7 +173,7 @@ async def _ask(request: Request, **fixed: str) -> Response:
 async def _answer(
     request: Request, surface: str, asked: SlateRequest, rules: Rules, version: str, explain: bool
 ) -> Response:
-    bypass = "no-cache" in request.headers.get("cache-control", "")
+    bypass = "no-cache" in header(request.scope, b"cache-control")
     content, x_cache = await _backend(request).answering.answer(
         surface, asked, rules, version, explain=explain, bypass=bypass
     )
