@@ -125,18 +125,19 @@ def by_neighbours(table: ItemTable, items: Mapping[int, float], kind: str, now_u
     One pair of an item weighs as much as its share in all pairs of that item, as of ``now_us``.
     """
     of_row: Sequence[Neighbours] = table.also_viewed if kind == "also_viewed" else table.also_bought
-    rows: list[Rows] = []
-    scores: list[Scores] = []
+    met: list[Neighbours] = []
+    shares: list[float] = []
     for row, weight in items.items():
         near = of_row[row]
         if len(near.rows):
-            rows.append(near.rows)
+            met.append(near)
             left = fading(near.feature_time_us, now_us, NEIGHBOUR_HALF_LIFE_US)
-            share = left * weight / (left * near.pairs + _PRIOR_PAIRS)
-            scores.append(near.scores * np.float64(share))  # what is left may be less than a float32 can tell from 0
-    if not rows:
+            shares.append(left * weight / (left * near.pairs + _PRIOR_PAIRS))
+    if not met:
         return nothing(kind)
-    found, sums = sum_by_number(np.concatenate(rows), np.concatenate(scores))
+    # In float64: what is left may be less than a float32 can tell from 0.
+    scores = np.concatenate([near.scores for near in met]) * np.repeat(shares, [len(near.rows) for near in met])
+    found, sums = sum_by_number(np.concatenate([near.rows for near in met]), scores)
     if len(found) > LINKED_CANDIDATES:
         places = best(sums, LINKED_CANDIDATES)
         found, sums = found[places], sums[places]
