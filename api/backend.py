@@ -39,6 +39,8 @@ _OPEN_AGAIN_AFTER_S = 1.0
 _LOOK_EVERY_S = 0.1
 _PING_S = 1.0
 _REPORT_EVERY_S = 2.0
+_COLLECT_AFTER = 10_000
+"""New objects after which cycles among them are looked for; kept slates are many objects, in no cycles [count]."""
 _OPENING = "is being opened"
 
 _log = logging.getLogger(__name__)
@@ -207,6 +209,7 @@ class Backend:
             await asyncio.sleep(_LOOK_EVERY_S)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
 
     async def _open_features(self) -> FeastFeatures:
         while True:

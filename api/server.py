@@ -35,6 +35,7 @@ def serve(settings: Settings) -> None:
         shared_metrics.share(Installation(settings.data_dir).metrics_dir, settings.api_process)
         _serve_as_one_of_several(settings)
     else:
+        shared_metrics.keep_apart()
         uvicorn.run(create_app(settings), host=settings.host, port=settings.port, **_options(settings))
 
 

@@ -31,6 +31,11 @@ def share(folder: Path, process: str) -> None:
     (folder / f"{process}{_PROCESS}").write_text(f"{own.pid} {own.create_time()}")
 
 
+def keep_apart() -> None:
+    """Keep metrics made from now on in memory alone, also where the environment names a folder, as Feast has it do."""
+    values.ValueClass = values.MutexValue
+
+
 def exposition_of_all(folder: Path) -> bytes:
     """Return the metrics of all processes in Prometheus' text format; blocking."""
     registry = CollectorRegistry()
