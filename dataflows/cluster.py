@@ -2,7 +2,7 @@
 
 Several processes form a cluster of Bytewax on this computer: they divide the partitions of the event log and the shards
 of every step among themselves. If one of them fails, all end, so whoever keeps this command running starts them anew
-together.
+together. They have a lower priority than what serves.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from recommender.orphans import tie_to_this_process
 
 FLOW = "dataflows.features"
 MOST_WORKERS = 16
+NICENESS = 10
+"""Added to the flow's, so that where processors are short Redis and the API, whom shoppers wait for, come first."""
 _STOP_LIMIT_S = 20.0
 _LOOK_EVERY_S = 0.2
 _METRICS_PORT, _FIRST_METRICS_PORT = "BYTEWAX_DATAFLOW_API_PORT", "3030"
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None, flow: str = FLOW) -> int:
     given = parser.parse_args(arguments)
     if not 1 <= given.workers <= MOST_WORKERS:
         parser.error(f"-w: must be from 1 to {MOST_WORKERS}; got {given.workers}")
+    os.nice(NICENESS)
     command = [sys.executable, "-P", "-m", "bytewax.run", flow]
     command += ["-r", str(given.recovery), "-s", str(given.seconds), "-b", "0"]
     if given.workers == 1:

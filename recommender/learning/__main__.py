@@ -19,8 +19,8 @@ from recommender.eventlog import open_event_log
 from recommender.learning.learner import Learner, Stopped
 from recommender.settings import Settings
 
-_NICENESS = 10
-"""Whoever answers requests or computes features comes first."""
+_NICENESS = 15
+"""Whoever answers requests comes first, then who computes features."""
 
 
 def main() -> None:

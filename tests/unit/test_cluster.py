@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from dataflows.cluster import NICENESS
 from tests.integration.stream import eventually
 
 MEMBER = """
@@ -162,3 +163,15 @@ def test_a_number_of_workers_that_cannot_be_is_refused(tmp_path: Path, workers: 
     assert done.returncode == 2
     assert "-w: " in done.stderr
     assert done.stderr.rstrip().endswith(("from 1 to 16; got " + workers, f"invalid int value: '{workers}'"))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_flow_comes_after_whom_shoppers_wait_for(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "told.py").write_text(
+        f"import os\nfrom pathlib import Path\n"
+        f"Path({str(tmp_path / 'niceness')!r}).write_text(str(os.getpriority(os.PRIO_PROCESS, 0)))\nraise SystemExit(0)\n"
+    )
+    launch = f"from dataflows import cluster; cluster.main(['-r', '.', '-w', {workers!r}], flow='told')"
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    subprocess.run([sys.executable, "-c", launch], env=os.environ | {"PYTHONPATH": paths}, timeout=60, check=False)
+    assert int((tmp_path / "niceness").read_text()) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
