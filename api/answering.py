@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from api.metrics import Metrics
-from api.rendering import answer_of, body_of
+from api.rendering import Rendering, answer_of
 from api.store_gate import StoreGate, StoreUnavailable
 from recommender.features.shopper import Shopper
 from recommender.serving.filters import Masks
@@ -87,6 +87,7 @@ class Answering:
         self._deadline_s = deadline_s
         self._gate = StoreGate()
         self._masks = Masks(table)
+        self._rendering = Rendering(table)
         self.popular = Popular(table)
         self.features: FeastFeatures | None = None
         """Once they can be read."""
@@ -265,7 +266,7 @@ class Answering:
         if asked.request.surface is Surface.RANK:
             inside = {self._table.ids[entry.row] for entry in slate.items}
             left_out = [item_id for item_id in dict.fromkeys(asked.request.items) if item_id not in inside]
-        return body_of(self._table, asked.key[0], slate, feature_time_us, left_out)
+        return self._rendering.body(asked.key[0], slate, feature_time_us, left_out)
 
     def _stored(self, asked: Asked, slate: Slate, stamp: bytes, feature_time_us: int) -> StoredSlate:
         ids, marks = self._table.ids, self._table.catalogue_us

@@ -136,7 +136,7 @@ def bench_candidates(
     queries: Annotated[int, typer.Option(min=1, help="Shoppers who ask.")] = 300,
     as_json: AsJson = False,
 ) -> None:
-    """The model's best 200 of many items: by asking all, or cells of them; ms, recall, memory, time to make."""
+    """The model's best 100 of many items: by asking all, or cells of them; ms, recall, memory, time to make."""
     from cli.bench_models import run_candidates
 
     raise typer.Exit(run_candidates(items=items, queries=queries, as_json=as_json))

@@ -19,10 +19,11 @@ import numpy as np
 
 from benchmarks.rollback.shop import DIMENSIONS, clustered
 from recommender.serving.best import best
+from recommender.serving.candidates import MODEL_CANDIDATES
 from recommender.serving.cells import Cells, make_cells
 from recommender.serving.ports import Floats, Rows
 
-MOST = 200
+MOST = MODEL_CANDIDATES
 _AVAILABLE = 0.95
 _REACHES = (0.25, 0.5, 2.0, 4.0)
 _LOOKS = np.array([1.0, 0.6, 0.36, 0.5], np.float32)

@@ -11,6 +11,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice, repeat
 from operator import itemgetter
 from typing import TypeVar
@@ -61,6 +62,7 @@ T = TypeVar("T")
 
 _TOKEN = re.compile(r"\w+")
 _HOUR_US = 3_600 * SECOND_US
+_levels_of = lru_cache(maxsize=1 << 16)(category_levels)
 
 
 def describe_shopper(
@@ -168,7 +170,7 @@ def _together(places: Iterable[tuple[int, list[T]]]) -> list[list[T]]:
 
 
 def _levels(categories: Iterable[str]) -> list[str]:
-    return [level for category in categories for level in category_levels(category)]
+    return [level for category in categories for level in _levels_of(category)]
 
 
 def _by_recency(description: Description, group: str, places: Iterable[Sequence[str]]) -> None:
@@ -188,7 +190,7 @@ def _with_levels(scores: Iterable[tuple[str, float]]) -> dict[str, float]:
     """Return the scores of categories and of all above them, which sum up."""
     summed: dict[str, float] = {}
     for category, score in scores:
-        for level in category_levels(category):
+        for level in _levels_of(category):
             summed[level] = summed.get(level, 0.0) + score
     return summed
 

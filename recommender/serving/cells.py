@@ -22,7 +22,7 @@ from recommender.serving.ports import Floats, Rows
 
 CELLS_FROM = 30_000
 """Items from which on there is more than one cell: asking fewer is as quick, and exact [count]."""
-_REACH = 24
+_REACH = 12
 """Times the square root of the number of items: so many are asked [count]."""
 _SAMPLED = 40
 """Items of each cell, on average, by which their middles are found [count]."""
@@ -51,7 +51,7 @@ class Cells(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """How many items are asked, at least, to find nearly all of the best 150."""
+        """How many items are asked, at least, to find nearly all of the best 100."""
         return int(_REACH * math.sqrt(len(self.points)))
 
     def promising(self, point: Floats, most: int) -> npt.NDArray[np.intp]:

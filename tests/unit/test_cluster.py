@@ -169,7 +169,8 @@ def test_a_number_of_workers_that_cannot_be_is_refused(tmp_path: Path, workers: 
 def test_the_flow_comes_after_whom_shoppers_wait_for(tmp_path: Path, workers: str) -> None:
     (tmp_path / "told.py").write_text(
         f"import os\nfrom pathlib import Path\n"
-        f"Path({str(tmp_path / 'niceness')!r}).write_text(str(os.getpriority(os.PRIO_PROCESS, 0)))\nraise SystemExit(0)\n"
+        f"Path({str(tmp_path / 'niceness')!r}).write_text(str(os.getpriority(os.PRIO_PROCESS, 0)))\n"
+        "raise SystemExit(0)\n"
     )
     launch = f"from dataflows import cluster; cluster.main(['-r', '.', '-w', {workers!r}], flow='told')"
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
