@@ -81,4 +81,6 @@ class Demand:
                 self._kept = set(rows.tolist())
             self._order = rows[np.argsort(-found, kind="stable")]
         order = self._order
-        return order[available[order]][:most]
+        first = order[: 2 * most]
+        enough = first[available[first]]
+        return enough[:most] if len(enough) >= most else order[available[order]][:most]

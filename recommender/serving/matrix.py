@@ -15,7 +15,7 @@ from recommender.features.session import SessionFeatures
 from recommender.model.sums import distinct_numbers
 from recommender.serving.candidates import Candidates
 from recommender.serving.interest import Interest
-from recommender.serving.item_table import ItemTable
+from recommender.serving.item_table import NO_TREND, ItemTable
 from recommender.serving.ports import Floats, Rows
 
 SOURCES = (
@@ -31,17 +31,12 @@ SOURCES = (
 )
 """Sources whose scores the ranker sees; each as a share of the query's highest score, and by rank."""
 _OF_ITEM = ("trend", "popularity", "age_days", "price_to_usual")
+_OF_LOOKS = ("recent_place", "recent_minutes", "looks", "in_visit")
+_OF_PURCHASES = ("orders", "orders_share", "units", "bought_days", "bought_to_interval")
 _OF_BOTH = (
-    "recent_place",
-    "recent_minutes",
-    "looks",
-    "in_visit",
+    *_OF_LOOKS,
     "in_cart",
-    "orders",
-    "orders_share",
-    "units",
-    "bought_days",
-    "bought_to_interval",
+    *_OF_PURCHASES,
     "category_weight",
     "same_category",
     "brand_weight",
@@ -96,28 +91,28 @@ def candidate_matrix(
         return Matrix(np.empty(0, np.intp), np.empty((0, len(FEATURES)), np.float32), np.empty(0, np.intp))
     rows, places = distinct_numbers(np.concatenate([c.rows for c in lists]), len(table.ids))
     columns = np.full((len(FEATURES), len(rows)), np.nan, np.float32)
-    values = columns.T
     if vector is not None and table.vectors is not None:
-        _by_model(values, table.vectors.scores_of(vector, rows))
+        _by_model(columns, table.vectors.scores_of(vector, rows))
     at = 0
     for some in lists:
         if some.source in SOURCES:
             _by_source(columns, places[at : at + len(some.rows)], some)
         at += len(some.rows)
     now_ms = now_us / 1000.0
-    _items(values, table, rows, wishes, now_ms)
-    _looks(values, table, rows, wishes, now_ms)
-    _bought(values, table, rows, wishes, now_ms)
-    _tastes(values, table, rows, wishes)
+    _items(columns, table, rows, wishes, now_ms)
+    _looks(columns, table, rows, wishes, now_ms)
+    _bought(columns, table, rows, wishes, now_ms)
+    _tastes(columns, table, rows, wishes)
     _shopper(columns, wishes, sessions, now_ms)
-    return Matrix(rows, values, places)
+    return Matrix(rows, columns.T, places)
 
 
-def _by_model(values: Floats, scores: Floats) -> None:
-    known = ~np.isnan(scores)
-    if known.any():
-        values[:, _COLUMN["model_gap"]] = scores - np.nanmax(scores)
-        values[known, _COLUMN["model_rank"]] = _ranks(scores[known])
+def _by_model(columns: Floats, scores: Floats) -> None:
+    highest = np.fmax.reduce(scores)  # not NaN as long as any is not
+    if not np.isnan(highest):
+        known = ~np.isnan(scores)
+        columns[_COLUMN["model_gap"]] = scores - highest
+        columns[_COLUMN["model_rank"]][known] = _ranks(scores[known])
 
 
 def _by_source(columns: Floats, places: npt.NDArray[np.integer], some: Candidates) -> None:
@@ -134,43 +129,44 @@ def _ranks(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     return ranks
 
 
-def _items(values: Floats, table: ItemTable, rows: Rows, wishes: Interest, now_ms: float) -> None:
+def _items(columns: Floats, table: ItemTable, rows: Rows, wishes: Interest, now_ms: float) -> None:
     for name in ("trend", "popularity"):
-        column = getattr(table, name)[rows]
-        known = np.isfinite(column)
-        if known.any():
-            values[known, _COLUMN[name]] = column[known] - column[known].max()
-    values[:, _COLUMN["age_days"]] = (now_ms - table.listed_ms[rows]) / _DAY_MS
+        found = getattr(table, name)[rows]
+        highest = found.max()
+        if highest > NO_TREND:
+            none = found == NO_TREND
+            found -= highest
+            found[none] = np.nan
+            columns[_COLUMN[name]] = found
+    columns[_COLUMN["age_days"]] = (now_ms - table.listed_ms[rows]) / _DAY_MS
     if wishes.price_level_cents > 0:
         with np.errstate(divide="ignore"):
-            values[:, _COLUMN["price_to_usual"]] = np.log2(table.price[rows] / wishes.price_level_cents)
+            columns[_COLUMN["price_to_usual"]] = np.log2(table.price[rows] / wishes.price_level_cents)
 
 
-def _looks(values: Floats, table: ItemTable, rows: Rows, wishes: Interest, now_ms: float) -> None:
+def _looks(columns: Floats, table: ItemTable, rows: Rows, wishes: Interest, now_ms: float) -> None:
     if wishes.looked:
         at_ms, times = zip(*[(look.at_ms, look.times) for look in wishes.looked.values()], strict=True)
         minutes = np.maximum(0.0, now_ms - np.array(at_ms)) / _MINUTE_MS
         found = (np.arange(len(times)), np.log2(1.0 + minutes), times, [item in wishes.items for item in wishes.looked])
-        columns = [_COLUMN[name] for name in ("recent_place", "recent_minutes", "looks", "in_visit")]
-        _set(values, rows, table.row_numbers(wishes.looked), columns, found)
+        _set(columns, rows, table.row_numbers(wishes.looked), _OF_LOOKS, found)
     if wishes.cart:
-        _set(values, rows, table.row_numbers(wishes.cart), [_COLUMN["in_cart"]], (np.ones(len(wishes.cart)),))
+        _set(columns, rows, table.row_numbers(wishes.cart), ("in_cart",), (np.ones(len(wishes.cart)),))
 
 
-def _bought(values: Floats, table: ItemTable, rows: Rows, wishes: Interest, now_ms: float) -> None:
+def _bought(columns: Floats, table: ItemTable, rows: Rows, wishes: Interest, now_ms: float) -> None:
     if not wishes.bought:
         return
-    names = ("orders", "orders_share", "units", "bought_days", "bought_to_interval")
     of_each = [(each.orders, each.units, each.last_at_ms, each.interval_days) for each in wishes.bought.values()]
     orders, units, last_at_ms, interval_days = np.array(of_each, np.float64).T
     days = np.maximum(0.0, now_ms - last_at_ms) / _DAY_MS
     due = np.full(len(days), np.nan)
     np.divide(days, interval_days, out=due, where=interval_days > 0)
     found = (orders, orders / orders.max(), units, days, due)
-    _set(values, rows, table.row_numbers(wishes.bought), [_COLUMN[name] for name in names], found)
+    _set(columns, rows, table.row_numbers(wishes.bought), _OF_PURCHASES, found)
 
 
-def _tastes(values: Floats, table: ItemTable, rows: Rows, wishes: Interest) -> None:
+def _tastes(columns: Floats, table: ItemTable, rows: Rows, wishes: Interest) -> None:
     for name, codes, weights in (
         ("category_weight", table.category[rows], wishes.categories),
         ("brand_weight", table.brand[rows], wishes.brands),
@@ -183,11 +179,11 @@ def _tastes(values: Floats, table: ItemTable, rows: Rows, wishes: Interest) -> N
                 if code is not None:
                     shares[code] = weight / whole
             shares[0] = np.nan
-            values[:, _COLUMN[name]] = shares[codes]
+            columns[_COLUMN[name]] = shares[codes]
     latest = next(iter(wishes.looked), None)
     row = table.row_of(latest) if latest is not None else None
     if row is not None and table.category[row]:
-        values[:, _COLUMN["same_category"]] = table.category[rows] == table.category[row]
+        columns[_COLUMN["same_category"]] = table.category[rows] == table.category[row]
 
 
 def _shopper(columns: Floats, wishes: Interest, sessions: Sequence[SessionFeatures], now_ms: float) -> None:
@@ -205,11 +201,11 @@ def _shopper(columns: Floats, wishes: Interest, sessions: Sequence[SessionFeatur
         columns[_COLUMN[name]] = value
 
 
-def _set(values: Floats, rows: Rows, at: Rows, columns: Sequence[int], found: Sequence[npt.ArrayLike]) -> None:
+def _set(columns: Floats, rows: Rows, at: Rows, names: Sequence[str], found: Sequence[npt.ArrayLike]) -> None:
     """Set columns of those rows that are candidates; ``at`` is -1 for an item that the table does not have."""
     places = np.minimum(np.searchsorted(rows, at), len(rows) - 1)
     here = np.flatnonzero(rows[places] == at)
     if len(here):
         places = places[here]
-        for column, of_all in zip(columns, found, strict=True):
-            values[places, column] = np.asarray(of_all)[here]
+        for name, of_all in zip(names, found, strict=True):
+            columns[_COLUMN[name]][places] = np.asarray(of_all)[here]
