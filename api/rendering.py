@@ -47,8 +47,8 @@ class Rendering:
 
     def _entries(self, slate: Slate) -> bytes:
         found = [
-            b'%b,"position":%d,"score":%a,"source":"%b"'
-            % (self._item(entry.row), position, float(round(entry.score, 6)), entry.source.encode())
+            b'%b,"position":%d,"score":%b,"source":"%b"'
+            % (self._item(entry.row), position, orjson.dumps(float(round(entry.score, 6))), entry.source.encode())
             for position, entry in enumerate(slate.items)
         ]
         if slate.explanations is not None:
