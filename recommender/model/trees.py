@@ -146,7 +146,8 @@ def _feature(column: int, conditions: Sequence[_Condition], width: int) -> _Feat
             lanes[-1, condition.tree] &= kept
     # Of float32 values the same ones are above a threshold as above the float32 next below it.
     exact = np.array([*distinct, np.inf])
-    thresholds = exact.astype(np.float32)
+    with np.errstate(over="ignore"):  # beyond all float32, as where infinite values are told apart: infinite
+        thresholds = exact.astype(np.float32)
     above = thresholds > exact
     thresholds[above] = np.nextafter(thresholds[above], np.float32(-np.inf))
     return _Feature(column, thresholds, lanes.view(np.uint64))

@@ -64,6 +64,19 @@ def test_values_at_the_thresholds_themselves_go_the_same_way() -> None:
     np.testing.assert_allclose(found, expected([fit], candidates), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("error")
+def test_infinite_values_are_told_apart_as_lightgbm_does() -> None:
+    values = np.random.default_rng(3).normal(size=(2_000, 1)).astype(np.float32)
+    values[::3], values[1::3] = -np.inf, np.inf  # a price of 0, as a share of another
+    parameters = {"num_leaves": 8, "verbosity": -1, "num_threads": 1}
+    fit = lightgbm.train(parameters, lightgbm.Dataset(values, label=values[:, 0].clip(-9, 9), params=parameters), 3)
+    text = fit.model_to_string()
+    assert "e+308" in text
+    largest = np.finfo(np.float32).max
+    candidates = np.array([[-np.inf], [-largest], [0.0], [largest], [np.inf]], np.float32)
+    np.testing.assert_allclose(Trees([text]).sums(candidates), expected([fit], candidates), rtol=1e-12, atol=1e-12)
+
+
 def test_the_trees_of_several_fits_are_added_up() -> None:
     fits = [fitted("some missing"), fitted("none missing", 7), fitted("some missing", 1)]
     candidates = np.random.default_rng(1).normal(size=(50, FEATURES)).astype(np.float32)
