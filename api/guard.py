@@ -82,7 +82,6 @@ class Gate:
             if wait is not None:
                 await _too_many(holder, wait)(scope, receive, send)
                 return
-        scope["liveshelf.key_id"] = holder.key_id
         scope[KEY_ID] = holder.key_id
         await self._app(scope, receive, send)
 
