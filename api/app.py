@@ -22,7 +22,7 @@ from api.headers import AnswerHeaders
 from api.keyring import Keyring
 from api.metrics import Metrics, RequestTimer
 from api.own_host import OwnHostOnly
-from api.rate_limits import RateLimits
+from api.rate_limits import PATIENCE_S, RateLimits
 from recommender.installation import resolve_redis_url
 from recommender.settings import Settings, require_loopback_for_dev
 
@@ -47,7 +47,11 @@ def create_app(settings: Settings) -> FastAPI:
     require_loopback_for_dev(settings)
     metrics = Metrics(shared=bool(settings.api_process))
     keyring = Keyring(settings)
-    limits = RateLimits(lambda: resolve_redis_url(settings), metrics.rate_unchecked.inc)
+    limits = RateLimits(
+        lambda: resolve_redis_url(settings),
+        metrics.rate_unchecked.inc,
+        patience_s=max(PATIENCE_S, settings.deadline_ms / 1_000),  # who lets slates take longer waits as long here
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -17,7 +17,8 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 _PORTION = 20
 """A process takes a limit out of Redis in so many portions."""
-_PATIENCE_S = 0.1
+PATIENCE_S = 0.1
+"""A request waits so long for Redis, if not longer [s]."""
 _BLIND_S = 0.25
 """Redis that did not answer is asked again after this time."""
 _REFUSE_S = 1.0
@@ -83,7 +84,7 @@ class RateLimits:
         redis_url: Callable[[], str],
         unchecked: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
-        patience_s: float = _PATIENCE_S,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._redis_url = redis_url
         self._pool: redis.asyncio.ConnectionPool | None = None

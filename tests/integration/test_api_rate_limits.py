@@ -190,7 +190,7 @@ def test_redis_that_was_busy_for_a_moment_is_asked_again_soon(redis_url: str) ->
 def test_the_api_answers_429_with_what_the_caller_must_know(redis_url: str, tmp_path: Path) -> None:
     slow, _ = create_key(tmp_path / "api_keys.json", ["admin"], now=NOW, rate="3/hour")
     free, _ = create_key(tmp_path / "api_keys.json", ["admin"], now=NOW)
-    settings = Settings(data_dir=tmp_path, redis_url=redis_url)
+    settings = Settings(data_dir=tmp_path, redis_url=redis_url, deadline_ms=5_000)
     app = create_app(settings)
 
     async def scenario() -> None:
@@ -213,7 +213,7 @@ def test_the_api_answers_429_with_what_the_caller_must_know(redis_url: str, tmp_
 
 def test_a_refused_request_takes_nothing_of_the_limit(redis_url: str, tmp_path: Path) -> None:
     key, _ = create_key(tmp_path / "api_keys.json", ["read"], now=NOW, rate="3/hour")
-    app = create_app(Settings(data_dir=tmp_path, redis_url=redis_url))
+    app = create_app(Settings(data_dir=tmp_path, redis_url=redis_url, deadline_ms=5_000))
 
     async def scenario() -> None:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -228,7 +228,7 @@ def test_a_refused_request_takes_nothing_of_the_limit(redis_url: str, tmp_path: 
 
 def test_no_secret_of_a_key_reaches_redis(redis_url: str, tmp_path: Path) -> None:
     key, _ = create_key(tmp_path / "api_keys.json", ["admin"], now=NOW, rate="3/hour")
-    app = create_app(Settings(data_dir=tmp_path, redis_url=redis_url))
+    app = create_app(Settings(data_dir=tmp_path, redis_url=redis_url, deadline_ms=5_000))
 
     async def scenario() -> None:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
