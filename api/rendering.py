@@ -46,10 +46,11 @@ class Rendering:
         return orjson.dumps(answer)[1:]
 
     def _entries(self, slate: Slate) -> bytes:
+        scores = orjson.dumps([float(round(entry.score, 6)) for entry in slate.items])[1:-1].split(b",")
         found = [
             b'%b,"position":%d,"score":%b,"source":"%b"'
-            % (self._item(entry.row), position, orjson.dumps(float(round(entry.score, 6))), entry.source.encode())
-            for position, entry in enumerate(slate.items)
+            % (self._item(entry.row), position, score, entry.source.encode())
+            for position, (entry, score) in enumerate(zip(slate.items, scores, strict=False))  # of none: one, empty
         ]
         if slate.explanations is not None:
             explanations = map(msgspec.json.encode, slate.explanations)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rollback.shop import DIMENSIONS, clustered
-from recommender.serving.best import best
+from recommender.model.best import best
 from recommender.serving.candidates import MODEL_CANDIDATES
 from recommender.serving.cells import Cells, make_cells
 from recommender.serving.ports import Floats, Rows

@@ -33,9 +33,12 @@ class Links(NamedTuple):
         return self.items[part], self.weights[part]
 
     def from_all(self, items: npt.NDArray[Any], weights: npt.NDArray[Any]) -> tuple[Numbers, Floats]:
-        """Return the distinct items that some items lead to, each with the weighted sum of the weights."""
-        inside = items + 1 < len(self.starts)
-        items, weights = items[inside], weights[inside]
+        """Return the distinct items that some items lead to, in no order, each with the weighted sum of the weights.
+
+        Items below 0, or beyond the rows, lead nowhere.
+        """
+        inside = ((items >= 0) & (items + 1 < len(self.starts))).nonzero()[0]
+        items, weights = items.take(inside), weights.take(inside)
         starts = self.starts[items]
         lengths = self.starts[items + 1] - starts
         places = places_of(starts, lengths)

@@ -1,4 +1,4 @@
-"""Rows of a sparse matrix put one after the other, sums by number, and distinct numbers without sorting all."""
+"""Rows of a sparse matrix put one after the other, sums by number, and distinct numbers, without sorting all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def places_of(starts: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> npt.NDArra
 
 
 def sum_by_number(numbers: npt.NDArray[Any], weights: npt.NDArray[Any]) -> tuple[Any, npt.NDArray[np.float64]]:
-    """Return the distinct numbers, ascending, and the sum of the weights of each.
+    """Return the distinct numbers, in no order, and the sum of the weights of each.
 
     Args:
         numbers: int [n], none negative.
@@ -32,11 +32,9 @@ def sum_by_number(numbers: npt.NDArray[Any], weights: npt.NDArray[Any]) -> tuple
     """
     if not len(numbers):
         return numbers, np.empty(0)
-    last, places = _marked(numbers, int(numbers.max()) + 1)
-    distinct = numbers.take(places)
-    order = distinct.argsort()
+    last, places = _marked(numbers, int(np.maximum.reduce(numbers)) + 1)
     sums = np.bincount(last, weights, len(numbers)).astype(np.float64, copy=False)
-    return distinct.take(order), sums.take(places.take(order))
+    return numbers.take(places), sums.take(places)
 
 
 def distinct_numbers(numbers: npt.NDArray[Any], size: int) -> tuple[Any, npt.NDArray[np.integer]]:

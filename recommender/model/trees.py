@@ -50,7 +50,7 @@ class _Feature(NamedTuple):
     """uint64 [k + 2, words], what is left of all trees in each interval."""
 
     def left(self, values: Floats) -> npt.NDArray[np.intp]:
-        """Return the interval of each value."""
+        """Return the interval of each value; what is unknown comes after all numbers."""
         return self.thresholds.searchsorted(values)
 
 
@@ -91,38 +91,26 @@ class Trees:
             candidates: float32 [n, n_features].
         """
         columns = np.ascontiguousarray(candidates.T)
-        unknown = np.isnan(columns)
-        unknowns = np.count_nonzero(unknown, axis=1).tolist()
+        unknowns = np.count_nonzero(np.isnan(columns), axis=1).tolist()
         same = (columns == columns[:, :1]).all(axis=1).tolist()
         everywhere = np.full(self._width, _ALL)
-        anywhere: list[_Feature] = []
-        somewhere: dict[bytes, list[_Feature]] = {}
+        words: Words | None = None
+        found = np.empty((len(candidates), self._width), np.uint64)
         for feature in self._features:
             column = feature.column
             if unknowns[column] == len(candidates):
                 everywhere &= feature.words[-1]
             elif same[column]:
                 everywhere &= feature.words[feature.left(columns[column, :1])[0]]
-            elif not unknowns[column]:
-                anywhere.append(feature)
+            elif words is None:
+                words = feature.words.take(feature.left(columns[column]), axis=0, mode="clip")
             else:
-                somewhere.setdefault(unknown[column].tobytes(), []).append(feature)
-        words = np.empty((len(candidates), self._width), np.uint64)
-        words[:] = everywhere
-        found = np.empty_like(words)
-        for feature in anywhere:
-            feature.words.take(feature.left(columns[feature.column]), axis=0, out=found, mode="clip")
-            words &= found
-        for features in somewhere.values():  # known of the same candidates, as of those of one source
-            known = np.flatnonzero(~unknown[features[0].column])
-            of_known = np.full((len(known), self._width), _ALL)
-            beyond = np.full(self._width, _ALL)
-            for feature in features:
-                beyond &= feature.words[-1]
-                of_known &= feature.words.take(feature.left(columns[feature.column].take(known)), axis=0, mode="clip")
-            found[:] = beyond
-            found[known] = of_known
-            words &= found
+                feature.words.take(feature.left(columns[column]), axis=0, out=found, mode="clip")
+                np.bitwise_and(words, found, words)
+        if words is None:
+            found[:] = everywhere
+            return self._added_up(found)
+        words &= everywhere
         return self._added_up(words)
 
     def _added_up(self, words: Words) -> npt.NDArray[np.float64]:

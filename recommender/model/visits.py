@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from recommender.model.best import best
 from recommender.model.links import Floats, Numbers
 from recommender.model.sums import places_of, sum_by_number
 
@@ -88,7 +89,7 @@ class Visits:
         return len(self.ends_us)
 
     def alike(self, items: npt.NDArray[Any], weights: npt.NDArray[Any]) -> tuple[Numbers, Floats]:
-        """Return the items of the visits most like a shopper's, with their scores.
+        """Return the items of the visits most like a shopper's, in no order, with their scores.
 
         Args:
             items: int [n], distinct items that the shopper met lately.
@@ -104,8 +105,8 @@ class Visits:
         visits, likeness = sum_by_number(by_item[places_of(starts, lengths)], weights)
         if len(visits) > NEIGHBOURS:
             # Of equally similar visits the later ones, which have the higher numbers.
-            chosen = np.argsort(likeness, kind="stable")[-NEIGHBOURS:]
-            visits, likeness = visits[chosen], likeness[chosen]
+            chosen = best(likeness, NEIGHBOURS, -visits)
+            visits, likeness = visits.take(chosen), likeness.take(chosen)
         starts = self.starts[visits]
         lengths = self.starts[visits + 1] - starts
         reached, sums = sum_by_number(self.items[places_of(starts, lengths)], likeness.repeat(lengths))

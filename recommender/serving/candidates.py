@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +50,10 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Candidates(NamedTuple):
-    """What one source proposes: rows, each once, and their scores; higher is better."""
+    """What one source proposes: rows, each once, and their scores.
+
+    The highest score is first, and so on; only what a search finds comes by row.
+    """
 
     source: str
     rows: Rows
@@ -94,11 +98,8 @@ def by_visits(vectors: ItemVectors, index: Visits, items: Sequence[str], source:
 def by_links(vectors: ItemVectors, links: Links, items: Mapping[str, float], source: str) -> Candidates:
     """Return the items that some items lead to, weighted (item to weight)."""
     numbers = vectors.numbering.numbers(items)
-    known = numbers >= 0
-    if not known.any():
-        return nothing(source)
     weights = np.fromiter(items.values(), np.float64, len(items))
-    found, scores = links.from_all(numbers[known], weights[known])
+    found, scores = links.from_all(numbers, weights)
     return _placed(vectors, source, found, scores, LINKED_CANDIDATES)
 
 
@@ -137,11 +138,7 @@ def by_neighbours(table: ItemTable, items: Mapping[int, float], kind: str, now_u
         return nothing(kind)
     # In float64: what is left may be less than a float32 can tell from 0.
     scores = np.concatenate([near.scores for near in met]) * np.repeat(shares, [len(near.rows) for near in met])
-    found, sums = sum_by_number(np.concatenate([near.rows for near in met]), scores)
-    if len(found) > LINKED_CANDIDATES:
-        places = best(sums, LINKED_CANDIDATES)
-        found, sums = found[places], sums[places]
-    return Candidates(kind, found, sums)
+    return _highest(kind, *sum_by_number(np.concatenate([near.rows for near in met]), scores), LINKED_CANDIDATES)
 
 
 def by_category(table: ItemTable, categories: Mapping[str, float]) -> Candidates:
@@ -157,7 +154,8 @@ def by_category(table: ItemTable, categories: Mapping[str, float]) -> Candidates
         scores.append(_by_rank(len(rows[-1])) * share)
     if not rows:
         return nothing("category")
-    return Candidates("category", *sum_by_number(np.concatenate(rows), np.concatenate(scores)))
+    found, sums = sum_by_number(np.concatenate(rows), np.concatenate(scores))
+    return _highest("category", found, sums, len(found))
 
 
 def by_trend(table: ItemTable, category: str | None = None) -> Candidates:
@@ -181,8 +179,7 @@ def by_newness(table: ItemTable, vector: Floats | None, now_us: int) -> Candidat
     if vector is not None and table.vectors is not None:
         known = table.vectors.scores_of(vector, rows).astype(np.float64)
         scores += np.where(np.isnan(known), 0.0, known - np.nanmin(known, initial=0.0))
-    places = best(scores, NEW_CANDIDATES)
-    return Candidates("new", rows[places], scores[places])
+    return _highest("new", rows, scores, NEW_CANDIDATES)
 
 
 def again(table: ItemTable, items: Collection[str], source: str) -> Candidates:
@@ -208,14 +205,33 @@ def nothing(source: str) -> Candidates:
     return Candidates(source, np.empty(0, np.intp), np.empty(0))
 
 
+def shares_of(lists: Sequence[Candidates]) -> Scores:
+    """Return each score as a share of its source's highest, one source after the other, none of them empty.
+
+    Where nothing is left of a source's scores the shares are 0.
+    """
+    scores = [some.scores for some in lists]
+    lengths = list(map(len, scores))
+    together = np.concatenate(scores)
+    highest = np.maximum.reduceat(together, [0, *accumulate(lengths[:-1])])
+    highest[highest <= 0.0] = 1.0
+    shares: Scores = together / highest.repeat(lengths)
+    return shares
+
+
+def _highest(source: str, rows: Rows, scores: Scores, most: int) -> Candidates:
+    places = best(scores, most, rows)
+    return Candidates(source, rows.take(places), scores.take(places))
+
+
 def _placed(
     vectors: ItemVectors, source: str, numbers: npt.NDArray[np.int32], scores: npt.NDArray[np.float32], most: int
 ) -> Candidates:
     """Return the best of a model's items as rows of the table."""
-    places = best(scores, most)
-    rows = vectors.numbering.rows(numbers[places])
-    here = rows >= 0
-    return Candidates(source, rows[here], scores[places][here].astype(np.float64))
+    places = best(scores, most, numbers)
+    rows = vectors.numbering.rows(numbers.take(places))
+    here = (rows >= 0).nonzero()[0]
+    return Candidates(source, rows.take(here), scores.take(places.take(here)).astype(np.float64))
 
 
 def _above_the_last(source: str, rows: Rows, scores: Floats) -> Candidates:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from recommender.model.sums import places_of
 from recommender.serving.ports import Floats, Rows
 
 CELLS_FROM = 30_000
@@ -73,9 +74,9 @@ class Cells(NamedTuple):
         return self._first(middles @ direction / lengths, most)
 
     def _first(self, hopes: Floats, most: int) -> npt.NDArray[np.intp]:
-        order = np.argsort(-hopes)
-        reached = np.cumsum(np.diff(self.starts)[order])
-        return np.sort(order[: int(np.searchsorted(reached, most)) + 1])
+        order = (-hopes).argsort()
+        reached = (self.starts[1:] - self.starts[:-1])[order].cumsum()
+        return np.sort(order[: int(reached.searchsorted(most)) + 1])
 
     def ask(self, point: Floats, cells: npt.NDArray[np.intp]) -> Floats:
         """Return the products of a point with all items of some cells, one cell after the other."""
@@ -97,12 +98,12 @@ class Cells(NamedTuple):
     def places(self, cells: npt.NDArray[np.intp], positions: Places | None = None) -> Places:
         """Return the places of what was asked of some cells: of all, or at some positions of the answer."""
         begins = self.starts[cells]
-        ends = np.cumsum(self.starts[cells + 1] - begins)
-        firsts = np.concatenate([[0], ends[:-1]])
+        lengths = self.starts[cells + 1] - begins
         if positions is None:
-            return np.arange(int(ends[-1])) + np.repeat(begins - firsts, ends - firsts)
-        cell = np.searchsorted(ends, positions, side="right")
-        found: Places = positions - firsts[cell] + begins[cell]
+            return places_of(begins, lengths)
+        ends = lengths.cumsum()
+        ahead = begins - ends + lengths
+        found: Places = positions + ahead[ends.searchsorted(positions, side="right")]
         return found
 
 

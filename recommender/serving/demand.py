@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from recommender.serving.best import best
+from recommender.model.best import best
 from recommender.serving.ports import Rows, Scores
 
 _SPARE = 4

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from recommender.events import category_levels
 from recommender.features import ItemActivity, ItemCatalogue
 from recommender.features.item_activity import POPULARITY_HALF_LIFE_US, TREND_HALF_LIFE_US
-from recommender.serving.best import best as best
+from recommender.model.best import best as best
 from recommender.serving.demand import Demand
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.names import Names

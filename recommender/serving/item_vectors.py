@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.features import ItemCatalogue
+from recommender.model.best import best
 from recommender.model.description import describe_item
-from recommender.serving.best import best
 from recommender.serving.cells import Cells, make_cells
 from recommender.serving.numbering import Numbering
 from recommender.serving.ports import Floats, Rows, ServableModel

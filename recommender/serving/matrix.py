@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from recommender.features.session import SessionFeatures
 from recommender.model.sums import distinct_numbers
-from recommender.serving.candidates import Candidates
+from recommender.serving.candidates import Candidates, shares_of
 from recommender.serving.interest import Interest
 from recommender.serving.item_table import NO_TREND, ItemTable
-from recommender.serving.ports import Floats, Rows
+from recommender.serving.ports import Floats, Rows, Scores
 
 SOURCES = (
     "visits",
@@ -66,6 +66,8 @@ class Matrix(NamedTuple):
     """float32 [n, len(FEATURES)], column by column; NaN for what is unknown or does not apply."""
     places: npt.NDArray[np.integer]
     """Of each candidate of each source, one source after the other, the place among the rows."""
+    shares: Scores
+    """And its score, as a share of the source's highest one."""
 
 
 def candidate_matrix(
@@ -88,23 +90,27 @@ def candidate_matrix(
     """
     lists = [c for c in candidates if len(c.rows)]
     if not lists:
-        return Matrix(np.empty(0, np.intp), np.empty((0, len(FEATURES)), np.float32), np.empty(0, np.intp))
+        return Matrix(np.empty(0, np.intp), np.empty((0, len(FEATURES)), np.float32), np.empty(0, np.intp), np.empty(0))
     rows, places = distinct_numbers(np.concatenate([c.rows for c in lists]), len(table.ids))
+    shares = shares_of(lists)
     columns = np.full((len(FEATURES), len(rows)), np.nan, np.float32)
     if vector is not None and table.vectors is not None:
         _by_model(columns, table.vectors.scores_of(vector, rows))
-    at = 0
+    begin = 0
     for some in lists:
-        if some.source in SOURCES:
-            _by_source(columns, places[at : at + len(some.rows)], some)
-        at += len(some.rows)
+        end = begin + len(some.rows)
+        column = _COLUMN.get(f"{some.source}_share")
+        if column is not None:
+            columns[column][places[begin:end]] = shares[begin:end]
+            columns[column + 1][places[begin:end]] = _first_ranks(end - begin)
+        begin = end
     now_ms = now_us / 1000.0
     _items(columns, table, rows, wishes, now_ms)
     _looks(columns, table, rows, wishes, now_ms)
     _bought(columns, table, rows, wishes, now_ms)
     _tastes(columns, table, rows, wishes)
     _shopper(columns, wishes, sessions, now_ms)
-    return Matrix(rows, columns.T, places)
+    return Matrix(rows, columns.T, places, shares)
 
 
 def _by_model(columns: Floats, scores: Floats) -> None:
@@ -115,18 +121,15 @@ def _by_model(columns: Floats, scores: Floats) -> None:
         columns[_COLUMN["model_rank"]][known] = _ranks(scores[known])
 
 
-def _by_source(columns: Floats, places: npt.NDArray[np.integer], some: Candidates) -> None:
-    column = _COLUMN[f"{some.source}_share"]
-    columns[column][places] = some.scores / (some.scores.max() or 1.0)  # all are 0 where nothing is left of them
-    columns[column + 1][places] = _ranks(some.scores)
-
-
 def _ranks(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     """Return the binary logarithm of 1 + the rank of each score, 0 for the highest."""
     ranks = np.empty(len(scores), np.float32)
-    table = _RANKS if len(scores) <= len(_RANKS) else np.log2(1.0 + np.arange(len(scores))).astype(np.float32)
-    ranks[(-scores).argsort(kind="stable")] = table[: len(scores)]
+    ranks[(-scores).argsort(kind="stable")] = _first_ranks(len(scores))
     return ranks
+
+
+def _first_ranks(count: int) -> npt.NDArray[np.float32]:
+    return _RANKS[:count] if count <= len(_RANKS) else np.log2(1.0 + np.arange(count)).astype(np.float32)
 
 
 def _items(columns: Floats, table: ItemTable, rows: Rows, wishes: Interest, now_ms: float) -> None:

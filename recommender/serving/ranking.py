@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.model.ranker import Ranker
-from recommender.serving.candidates import Candidates
+from recommender.serving.candidates import Candidates, shares_of
 from recommender.serving.matrix import Matrix
 from recommender.serving.ports import Rows, Scores
 
@@ -29,10 +29,13 @@ def rank(candidates: Sequence[Candidates], weights: Mapping[str, float]) -> Rank
     if not lists:
         return Ranking(np.empty(0, np.intp), np.empty(0), np.empty(0, np.intp))
     rows, inverse = np.unique(np.concatenate([c.rows for _, c in lists]), return_inverse=True)
-    parts = np.concatenate([_shares(c) * weights[c.source] for _, c in lists])
+    lengths = [len(c.rows) for _, c in lists]
+    parts = shares_of([c for _, c in lists]) * np.repeat([weights[c.source] for _, c in lists], lengths)
     scores: Scores = np.bincount(inverse, parts).astype(np.float64)
     order = np.argsort(-scores, kind="stable")
-    return Ranking(rows[order], scores[order], _origin(rows, inverse, parts, [n for n, _ in lists], candidates)[order])
+    return Ranking(
+        rows[order], scores[order], _origin(len(rows), inverse, parts, [n for n, _ in lists], lengths)[order]
+    )
 
 
 def rank_learned(matrix: Matrix, ranker: Ranker, candidates: Sequence[Candidates]) -> Ranking:
@@ -41,23 +44,19 @@ def rank_learned(matrix: Matrix, ranker: Ranker, candidates: Sequence[Candidates
         return Ranking(np.empty(0, np.intp), np.empty(0), np.empty(0, np.intp))
     scores = ranker.scores(matrix.values)
     lists = [number for number, c in enumerate(candidates) if len(c.rows)]
-    parts = np.concatenate([_shares(candidates[number]) for number in lists])
+    lengths = [len(candidates[number].rows) for number in lists]
     order = np.argsort(-scores, kind="stable")
-    origin = _origin(matrix.rows, matrix.places, parts, lists, candidates)
+    origin = _origin(len(matrix.rows), matrix.places, matrix.shares, lists, lengths)
     return Ranking(matrix.rows[order], scores[order], origin[order])
 
 
-def _shares(some: Candidates) -> Scores:
-    highest = some.scores.max(initial=0.0)
-    return some.scores / highest if highest > 0 else some.scores
-
-
 def _origin(
-    rows: Rows, inverse: npt.NDArray[np.integer], parts: Scores, lists: Sequence[int], candidates: Sequence[Candidates]
+    rows: int, places: npt.NDArray[np.integer], parts: Scores, lists: Sequence[int], lengths: Sequence[int]
 ) -> npt.NDArray[np.intp]:
-    """Return for each row the list that gives it the largest part."""
-    origin = np.concatenate([np.full(len(candidates[number].rows), number, np.intp) for number in lists])
-    sources = np.zeros(len(rows), np.intp)
-    rising = np.argsort(parts, kind="stable")
-    sources[inverse[rising]] = origin[rising]  # of several parts of one row the last, largest one stays
-    return sources
+    """Return for each row the list that gives it the largest part, of equal ones the last."""
+    largest = np.zeros(rows)
+    np.maximum.at(largest, places, parts)
+    gives = np.flatnonzero(parts == largest[places])
+    origin = np.zeros(rows, np.intp)
+    origin[places[gives]] = np.repeat(lists, lengths)[gives]
+    return origin

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from recommender.serving.best import best
+from recommender.model.best import best
 from recommender.serving.candidates import Candidates, Flags
 from recommender.serving.item_table import ItemTable
 from recommender.serving.ranking import Ranking
@@ -42,42 +43,45 @@ def choose(
         flags: for each row whether it may be shown; None where all may.
     """
     taken = set(barred)
-    fresh = _fresh(candidates, ranking, request.n, surface) if surface.new_share else []
     chosen: list[SlateItem] = []
     put_off: list[SlateItem] = []
     caps = _caps(table, surface, request.n)
     for entry in _ranked(table, ranking, candidates):
         if len(chosen) == request.n:
             break
-        if entry.row in taken:
+        row = entry.row
+        if row in taken:
             continue
-        taken.add(entry.row)
-        if any(cap.is_full(entry.row) for cap in caps):
-            put_off.append(entry)
-            continue
+        taken.add(row)
         for cap in caps:
-            cap.count(entry.row)
-        chosen.append(entry)
+            if cap.is_full(row):
+                put_off.append(entry)
+                break
+        else:
+            for cap in caps:
+                cap.count(row)
+            chosen.append(entry)
     chosen += put_off[: request.n - len(chosen)]
     if surface.fill and len(chosen) < request.n:
         chosen += in_demand(table, request, taken, request.n - len(chosen), flags)
-    return _with_new(table, chosen, fresh, barred, surface)
+    fresh = _fresh(candidates, request.n, surface) if surface.new_share else []
+    return _with_new(table, chosen, fresh, barred, surface, ranking)
 
 
 class _Cap:
     """How many of one category, or of one brand, a slate has, and may have."""
 
-    def __init__(self, codes: np.ndarray[tuple[int], np.dtype[np.int32]], share: float, n: int) -> None:
-        self._codes = codes
+    def __init__(self, codes: npt.NDArray[np.int32], share: float, n: int) -> None:
+        self._code = codes.item
         self._most = max(1, round(n * share))
         self._counts: dict[int, int] = {}
 
     def is_full(self, row: int) -> bool:
-        code = int(self._codes[row])
+        code = self._code(row)
         return code != 0 and self._counts.get(code, 0) >= self._most
 
     def count(self, row: int) -> None:
-        code = int(self._codes[row])
+        code = self._code(row)
         self._counts[code] = self._counts.get(code, 0) + 1
 
 
@@ -88,11 +92,12 @@ def _caps(table: ItemTable, surface: SurfaceSettings, n: int) -> list[_Cap]:
 
 def _ranked(table: ItemTable, ranking: Ranking, candidates: Sequence[Candidates]) -> Iterator[SlateItem]:
     sellable = np.flatnonzero(table.available[ranking.rows])
+    sources = [some.source for some in candidates]
     for start in range(0, len(sellable), _RANKED_AT_ONCE):
         some = sellable[start : start + _RANKED_AT_ONCE]
         rows, scores, origins = (column[some].tolist() for column in ranking)
         for row, score, origin in zip(rows, scores, origins, strict=True):
-            yield SlateItem(row, score, candidates[origin].source)
+            yield SlateItem(row, score, sources[origin])
 
 
 def in_demand(
@@ -112,15 +117,11 @@ def in_demand(
     return [SlateItem(row, 0.0, "trending") for row in rows[:needed].tolist() if row not in taken][:most]
 
 
-def _fresh(candidates: Sequence[Candidates], ranking: Ranking, n: int, surface: SurfaceSettings) -> list[SlateItem]:
-    """Return the new items for the places that they have, the best first."""
+def _fresh(candidates: Sequence[Candidates], n: int, surface: SurfaceSettings) -> list[int]:
+    """Return new items for the places that they have, the best first."""
     places = _places(n, surface)
-    some = next((c for c in candidates if c.source == "new" and len(c.rows)), None)
-    if not places or some is None:
-        return []
-    score = dict(zip(ranking.rows.tolist(), ranking.scores.tolist(), strict=True))
-    best = sorted(zip(some.scores.tolist(), some.rows.tolist(), strict=True), reverse=True)
-    return [SlateItem(row, score.get(row, 0.0), "new") for _, row in best[: places + n]]
+    some = next((c for c in candidates if c.source == "new"), None)
+    return some.rows[: places + n].tolist() if places and some is not None else []
 
 
 def _places(n: int, surface: SurfaceSettings) -> int:
@@ -131,16 +132,22 @@ def _places(n: int, surface: SurfaceSettings) -> int:
 def _with_new(
     table: ItemTable,
     chosen: list[SlateItem],
-    fresh: Sequence[SlateItem],
+    fresh: Sequence[int],
     barred: Collection[int],
     surface: SurfaceSettings,
+    ranking: Ranking,
 ) -> list[SlateItem]:
     """Give the last places to new items, as many as they have and as are not in the slate anyway."""
     places = _places(len(chosen), surface)
     inside = {entry.row for entry in chosen}
-    here = sum(entry.row in inside for entry in fresh)
-    more = [
-        entry for entry in fresh if entry.row not in inside and entry.row not in barred and table.available[entry.row]
-    ]
+    here = sum(row in inside for row in fresh)
+    more = [row for row in fresh if row not in inside and row not in barred and table.available[row]]
     wanted = max(0, min(places - here, len(more)))
-    return chosen[: len(chosen) - wanted] + more[:wanted] if wanted else chosen
+    if not wanted:
+        return chosen
+    return chosen[: len(chosen) - wanted] + [SlateItem(row, _score(ranking, row), "new") for row in more[:wanted]]
+
+
+def _score(ranking: Ranking, row: int) -> float:
+    place = np.flatnonzero(ranking.rows == row)
+    return float(ranking.scores[place[0]]) if len(place) else 0.0

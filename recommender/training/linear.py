@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from recommender.model.best import best
 from recommender.training.dataset import Targets
 from recommender.training.fitting import fit_linear
 from recommender.training.parameters import TrainingParameters
@@ -42,6 +43,5 @@ def choose_l2(
         for one in asked.tolist():
             past = np.unique(items[max(begins[one], ends[one] - 50) : ends[one]])
             found, scores = links.from_all(past, np.ones(len(past)))
-            best = found[np.argsort(-scores, kind="stable")[:_CUT]]
-            hits[l2] += int((best == items[ends[one]]).any())
+            hits[l2] += int((found[best(scores, _CUT, found)] == items[ends[one]]).any())
     return max(hits, key=lambda l2: (hits[l2], l2))

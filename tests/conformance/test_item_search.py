@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.rollback.shop import clustered
-from recommender.serving.best import best
+from recommender.model.best import best
 from recommender.serving.cells import cells_for, make_cells
 from recommender.serving.item_vectors import ItemVectors
 from tests.spec.test_slate import catalogue

@@ -54,7 +54,8 @@ def wishes(**changes: object) -> Interest:
 
 
 def source(name: str, **scores: float) -> Candidates:
-    return Candidates(name, np.array([IDS.index(item) for item in scores]), np.array(list(scores.values())))
+    found = sorted(scores, key=lambda item: -scores[item])
+    return Candidates(name, np.array([IDS.index(item) for item in found]), np.array([scores[item] for item in found]))
 
 
 EVERYTHING = source("popular", **dict.fromkeys(IDS, 1.0))
@@ -69,7 +70,7 @@ def seen(
 ) -> dict[str, dict[str, float | None]]:
     """Item to feature to value, None for NaN."""
     table = table or shop()
-    rows, values, _ = candidate_matrix(table, of_shopper, [], candidates, vector, NOW_US)
+    rows, values, *_ = candidate_matrix(table, of_shopper, [], candidates, vector, NOW_US)
     assert values.dtype == np.float32
     assert values.shape == (len(rows), len(FEATURES))
     return {
