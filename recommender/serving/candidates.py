@@ -137,7 +137,8 @@ def by_neighbours(table: ItemTable, items: Mapping[int, float], kind: str, now_u
     if not met:
         return nothing(kind)
     # In float64: what is left may be less than a float32 can tell from 0.
-    scores = np.concatenate([near.scores for near in met]) * np.repeat(shares, [len(near.rows) for near in met])
+    lengths = [len(near.rows) for near in met]
+    scores = np.concatenate([near.scores for near in met]) * np.array(shares).repeat(lengths)
     return _highest(kind, *sum_by_number(np.concatenate([near.rows for near in met]), scores), LINKED_CANDIDATES)
 
 

@@ -205,10 +205,9 @@ def _shopper(columns: Floats, wishes: Interest, sessions: Sequence[SessionFeatur
 
 
 def _set(columns: Floats, rows: Rows, at: Rows, names: Sequence[str], found: Sequence[npt.ArrayLike]) -> None:
-    """Set columns of those rows that are candidates; ``at`` is -1 for an item that the table does not have."""
-    places = np.minimum(np.searchsorted(rows, at), len(rows) - 1)
-    here = np.flatnonzero(rows[places] == at)
+    """Set columns that lie side by side of those rows that are candidates; ``at`` is -1 for what the table lacks."""
+    places = np.minimum(rows.searchsorted(at), len(rows) - 1)
+    here = (rows.take(places) == at).nonzero()[0]
     if len(here):
-        places = places[here]
-        for name, of_all in zip(names, found, strict=True):
-            columns[_COLUMN[name]][places] = np.asarray(of_all)[here]
+        first = _COLUMN[names[0]]
+        columns[first : first + len(names), places.take(here)] = np.array(found, np.float32).take(here, axis=1)

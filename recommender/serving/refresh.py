@@ -25,6 +25,8 @@ SWEEP_EVERY_S = 30.0
 """How often items are looked for that came into the store without a notice, as by a materialization."""
 _CHUNK = 100
 _APPLIED_AT_ONCE = 25
+_COMPARED_AT_ONCE = 2_000
+"""Items that are looked for in the table within some hundred microseconds [count]."""
 _AT_A_STRETCH = 5_000
 """Items whose catalogue rows are read before anything else has its turn [count]."""
 _LATE_S = 1.0
@@ -154,7 +156,10 @@ class TableRefresher:
     async def _sweep(self) -> None:
         count = await self._in_thread(self._features.item_count)
         if count != self._counted:
-            await self._load(self._table.unloaded(await self._in_thread(self._features.item_ids)))
+            item_ids = await self._in_thread(self._features.item_ids)
+            for start in range(0, len(item_ids), _COMPARED_AT_ONCE):
+                await self._load(self._table.unloaded(item_ids[start : start + _COMPARED_AT_ONCE]))
+                await asyncio.sleep(0)
             self._counted = count
         self._sweep_due = time.monotonic() + SWEEP_EVERY_S
 
