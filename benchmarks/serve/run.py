@@ -25,6 +25,8 @@ _MIXED_CONNECTIONS = 256
 _SHARES = (1.1, 1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4)
 """Of the rate of a closed loop, at which an open loop is tried."""
 _HELD, _DEGRADED, _HELD_P99_MS = 0.98, 0.01, 100.0
+_SEARCHES = 2
+"""Searches for the highest rate that is held; both are told, the better one counts."""
 _MIXED_WARM = 3
 """How many times as long mixed traffic comes before it is measured: a shop's cache is never empty."""
 _WARM_S = 3.0
@@ -113,6 +115,11 @@ def _measure(stack: Stack, options: Options, section: Section, figures: dict[str
     load("warms up", trivial, warm_s)
 
     def highest(name: str, plan: Plan, connections: int) -> dict[str, Any]:
+        """Return the load at the highest rate that some search has found to be held: machines have slow moments."""
+        searches = [search(name, plan, connections) for _ in range(_SEARCHES)]
+        return max(searches, key=_rate) | {"searched": [_rate(found) for found in searches]}
+
+    def search(name: str, plan: Plan, connections: int) -> dict[str, Any]:
         """Return the load at the highest rate that is held, beginning at what a closed loop reaches."""
         closed = load(name, msgspec.structs.replace(plan, connections=connections), options.seconds / 4)
         top = closed["requests_per_second"] * (1 - closed.get("degraded_ratio", 0.0))
@@ -190,7 +197,7 @@ def _words(options: Options) -> dict[str, str]:
         "highest": f"a closed loop ({_CONNECTIONS} connections; live {_LIVE_CONNECTIONS}, mixed {_CONNECTIONS // 2}) "
         f"finds what is reached; open loops at {', '.join(f'{share:g}' for share in _SHARES)} of that follow until one "
         f"is held: nothing failed, at most {_DEGRADED:.0%} degraded, p99 at most {_HELD_P99_MS:g} ms, "
-        f"{_HELD:.0%} of the requests left in time",
+        f"{_HELD:.0%} of the requests left in time; searched for {_SEARCHES} times, and the higher rate counts",
         "steady": "open loop: requests leave at their time, latency counts from then",
         TRIVIAL: "GET /health/live",
         LIVE: f"home slates of {options.users:,} known shoppers in turn, cache-control: no-cache",
