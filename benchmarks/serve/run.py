@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def run(options: Options, display: Display, result: dict[str, Any]) -> None:
 
 def _measure(stack: Stack, options: Options, section: Section, figures: dict[str, Any]) -> None:
     figures.update({"fill_s": round(stack.filled_s, 1), "ready_s": round(stack.ready_s, 1)})
-    some = min(options.cached_users, options.users)
+    some = _cached_users(options)
     mixed = Plan(
         stack.url,
         MIXED,
@@ -114,9 +115,9 @@ def _measure(stack: Stack, options: Options, section: Section, figures: dict[str
     load("warms up", live, warm_s)
     load("warms up", trivial, warm_s)
 
-    def highest(name: str, plan: Plan, connections: int) -> dict[str, Any]:
+    def highest(name: str, plan: Callable[[int], Plan], connections: int) -> dict[str, Any]:
         """Return the load at the highest rate that some search has found to be held: machines have slow moments."""
-        searches = [search(name, plan, connections) for _ in range(_SEARCHES)]
+        searches = [search(name, plan(number), connections) for number in range(_SEARCHES)]
         return max(searches, key=_rate) | {"searched": [_rate(found) for found in searches]}
 
     def search(name: str, plan: Plan, connections: int) -> dict[str, Any]:
@@ -131,28 +132,35 @@ def _measure(stack: Stack, options: Options, section: Section, figures: dict[str
                 break
         return {**found, "held": tried[-1]["held"], "tried": tried, "closed_loop": closed}
 
-    def fill_cache() -> None:
-        load("fills the cache", msgspec.structs.replace(cached, connections=4), max(warm_s, some / _FILL_RATE))
+    def filled(part: int) -> Plan:
+        """Have the cache filled with slates of shoppers of whom it has none, since they last a minute each."""
+        plan = msgspec.structs.replace(cached, first_user=part * some)
+        load("fills the cache", msgspec.structs.replace(plan, connections=4), max(warm_s, some / _FILL_RATE))
+        return plan
 
-    yardstick = [highest("trivial", trivial, _CONNECTIONS)]
+    yardstick = [highest("trivial", lambda _: trivial, _CONNECTIONS)]
     figures["live"] = {
-        "highest": highest("live", live, _LIVE_CONNECTIONS),
+        "highest": highest("live", lambda _: live, _LIVE_CONNECTIONS),
         "steady": load("live", live, None, live_rate),
     }
-    fill_cache()
-    figures["cached"] = {"highest": highest("cached", cached, _CONNECTIONS)}
-    fill_cache()
-    figures["cached"]["steady"] = load("cached", cached, None, _CACHED_RATE)
-    yardstick.append(highest("trivial", trivial, _CONNECTIONS))
+    figures["cached"] = {
+        "highest": highest("cached", filled, _CONNECTIONS),
+        "steady": load("cached", filled(_SEARCHES), None, _CACHED_RATE),
+    }
+    yardstick.append(highest("trivial", lambda _: trivial, _CONNECTIONS))
     load("mixed: warms up", mixed, _MIXED_WARM * options.seconds, options.mixed_rate)
     figures["mixed"] = {"steady": load("mixed", mixed, 2 * options.seconds, options.mixed_rate)}
-    figures["mixed"]["highest"] = highest("mixed", mixed, _CONNECTIONS // 2)
+    figures["mixed"]["highest"] = highest("mixed", lambda _: mixed, _CONNECTIONS // 2)
     figures["trivial"] = {"highest": yardstick}
     rates = {name: _rate(figures[name]["highest"]) for name in (LIVE, CACHED, MIXED)}
     trivial_rate = sum(map(_rate, yardstick)) / len(yardstick)
     figures["requests_per_second"] = {TRIVIAL: round(trivial_rate, 1), **rates}
     figures["per_trivial"] = {name: round(rate / max(1.0, trivial_rate), 3) for name, rate in rates.items()}
     figures["targets"] = _targets(stack.items, options, figures)
+
+
+def _cached_users(options: Options) -> int:
+    return max(1, min(options.cached_users, options.users // (_SEARCHES + 1)))
 
 
 def _is_held(load: dict[str, Any]) -> bool:
@@ -201,7 +209,7 @@ def _words(options: Options) -> dict[str, str]:
         "steady": "open loop: requests leave at their time, latency counts from then",
         TRIVIAL: "GET /health/live",
         LIVE: f"home slates of {options.users:,} known shoppers in turn, cache-control: no-cache",
-        CACHED: f"home slates of {min(options.cached_users, options.users):,} shoppers over and over",
+        CACHED: f"home slates of {_cached_users(options):,} shoppers over and over, others in each search",
         MIXED: f"visits of {visits} pages ({', '.join(options.pages)}) with {clicks} own clicks posted between, by "
         f"{options.users:,} known shoppers drawn by Zipf's law with exponent {options.exponent:g}; a home page asks "
         f"the shopper's home slate, a listing what is in demand in a category, an item page what is similar to it; "
