@@ -47,7 +47,7 @@ def running_api(settings: Settings, log: Path, *, up_at: str = "/health/ready") 
             process.wait(20)
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
     """Return once the condition holds; fail if it does not within the time. A service not there yet is not an error."""
     wait = Retrying(
         stop=stop_after_delay(seconds),

@@ -65,13 +65,14 @@ def how(slate: SlateAnswer) -> tuple[str, str | None]:
 
 def test_a_slow_store_is_not_waited_for_and_is_asked_again_once_it_is_quick(slowed: Slowed) -> None:
     shop, proxy = slowed
+    wait_until(lambda: how(ask(shop, "ann"))[0] in ("live", "cached"))
     before = ask(shop, "ann")
-    assert how(before) == ("live", "no_model")
+    assert how(before)[1] == "no_model"
 
     proxy.delay_s = SLOW_S
     shop.write(msgspec.structs.replace(session([("item21", "Shoes")], feature_time_us=shop.later()), session_id="ann"))
     # A notice comes as late as all else: until it does, this process's copy counts, for a second at most.
-    wait_until(lambda: how(ask(shop, "ann"))[0] != "cached", 15.0)
+    wait_until(lambda: how(ask(shop, "ann"))[0] != "cached")
     found = [ask(shop, name) for name in ("ann", "bob", "ann", "bob")]
 
     assert {how(slate) for slate in found} == {("stale", "store_unavailable"), ("popular", "store_unavailable")}
@@ -80,15 +81,14 @@ def test_a_slow_store_is_not_waited_for_and_is_asked_again_once_it_is_quick(slow
     assert all(len(slate.items) == 5 for slate in found)
 
     proxy.delay_s = 0.0
-    wait_until(lambda: how(ask(shop, "bob"))[0] in ("live", "cached"), 15.0)
-    assert how(ask(shop, "bob"))[1] == "no_model"
+    wait_until(lambda: how(ask(shop, "bob")) in (("live", "no_model"), ("cached", "no_model")))
 
 
 def test_without_the_store_a_surface_that_needs_no_shopper_is_still_made(slowed: Slowed) -> None:
     shop, proxy = slowed
     proxy.delay_s = SLOW_S
     try:
-        wait_until(lambda: how(ask(shop, "cleo"))[1] == "store_unavailable", 15.0)
+        wait_until(lambda: how(ask(shop, "cleo"))[1] == "store_unavailable")
         similar = ask(shop, "dora", surface="similar", item_id="item03")
         home = ask(shop, "dora", exclude_item_ids=["item00"], filter="price >= 0")
     finally:
@@ -101,13 +101,13 @@ def test_without_the_store_a_surface_that_needs_no_shopper_is_still_made(slowed:
 
 def test_what_sells_out_leaves_stale_slates_too(slowed: Slowed) -> None:
     shop, proxy = slowed
-    wait_until(lambda: how(ask(shop, "eve"))[0] in ("live", "cached"), 15.0)
+    wait_until(lambda: how(ask(shop, "eve"))[0] in ("live", "cached"))
     sold_out = ask(shop, "eve").items[0].item_id
 
     proxy.delay_s = SLOW_S
     try:
         shop.write(catalogue(sold_out, "Shoes", 0, shop.later()))
-        wait_until(lambda: sold_out not in [item.item_id for item in ask(shop, "eve").items], 15.0)
+        wait_until(lambda: sold_out not in [item.item_id for item in ask(shop, "eve").items])
         slate = ask(shop, "eve")
     finally:
         proxy.delay_s = 0.0
@@ -119,7 +119,7 @@ def test_what_sells_out_leaves_stale_slates_too(slowed: Slowed) -> None:
 def test_what_a_slate_left_out_does_not_come_back_when_it_is_given_stale(slowed: Slowed) -> None:
     shop, proxy = slowed
     everything = len(ITEMS)
-    wait_until(lambda: how(ask(shop, "fay", user_id="fay"))[0] in ("live", "cached"), 15.0)
+    wait_until(lambda: how(ask(shop, "fay", user_id="fay"))[0] in ("live", "cached"))
     assert shop.client.put("/v1/users/fay/hidden/item00").status_code == 200
 
     def home() -> SlateAnswer:
@@ -128,10 +128,10 @@ def test_what_a_slate_left_out_does_not_come_back_when_it_is_given_stale(slowed:
     def similar() -> SlateAnswer:
         return ask(shop, "fay", user_id="fay", n=everything, surface="similar", item_id="item03")
 
-    wait_until(lambda: len(home().items) == everything - 1 and len(similar().items) == everything - 2, 15.0)
+    wait_until(lambda: len(home().items) == everything - 1 and len(similar().items) == everything - 2)
     proxy.delay_s = SLOW_S
     try:
-        wait_until(lambda: how(home())[0] == how(similar())[0] == "stale", 15.0)
+        wait_until(lambda: how(home())[0] == how(similar())[0] == "stale")
         shown = [{item.item_id for item in slate.items} for slate in (home(), similar())]
     finally:
         proxy.delay_s = 0.0
@@ -145,7 +145,7 @@ def test_a_ranking_without_the_store_still_gives_the_callers_items(slowed: Slowe
     shop, proxy = slowed
     proxy.delay_s = SLOW_S
     try:
-        wait_until(lambda: how(ask(shop, "gil"))[1] == "store_unavailable", 15.0)
+        wait_until(lambda: how(ask(shop, "gil"))[1] == "store_unavailable")
         answer = shop.client.post("/v1/rank", json={"session_id": "gil", "item_ids": ["item07", "ghost", "item02"]})
     finally:
         proxy.delay_s = 0.0

@@ -69,7 +69,7 @@ def test_several_processes_share_the_port_and_one_that_is_killed_comes_back_whil
     wait_until(lambda: samples(shop, "liveshelf_api_ready") == {(): 1.0}, 30)
 
     os.kill(before["api-2"]["pid"], signal.SIGKILL)
-    wait_until(lambda: is_told_of(shop) == {"api-1"}, 10)
+    wait_until(lambda: is_told_of(shop) == {"api-1"}, 60)
     assert {ask(shop) for _ in range(REQUESTS)} == {200}, "no request may go to a process that is not warm"
     wait_until(lambda: is_told_of(shop) == {"api-1", "api-2"}, 60)
 

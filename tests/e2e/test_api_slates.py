@@ -82,7 +82,7 @@ def test_what_the_shopper_does_changes_the_next_slate(shop: Shop) -> None:
 
     look(shop, "cleo", "item37", "item39")
 
-    wait_until(lambda: ask(shop, path("cleo"))[0].feature_time != before.feature_time, 2.0)
+    wait_until(lambda: ask(shop, path("cleo"))[0].feature_time != before.feature_time, 20.0)
     assert "item37" in [item.item_id for item in ask(shop, path("cleo"))[0].items]
     assert ask(shop, path("ann"))[1] == "hit", "of others nothing changes"
 
@@ -94,10 +94,10 @@ def test_a_slate_with_a_changed_item_is_made_anew_with_what_is_true_now(shop: Sh
     assert ask(shop, path("dora"))[1] == "hit"
 
     shop.write(msgspec.structs.replace(catalogue(shown, "Shoes", 5, shop.later()), price_cents=77))
-    wait_until(lambda: ask(shop, path("dora"))[0].items[0].price_cents == 77, 2.0)
+    wait_until(lambda: ask(shop, path("dora"))[0].items[0].price_cents == 77, 20.0)
 
     shop.write(catalogue(shown, "Shoes", 0, shop.later()))
-    wait_until(lambda: shown not in [item.item_id for item in ask(shop, path("dora"))[0].items], 2.0)
+    wait_until(lambda: shown not in [item.item_id for item in ask(shop, path("dora"))[0].items], 20.0)
     shop.write(catalogue(shown, "Shoes", 5, shop.later()))
 
 
@@ -105,15 +105,15 @@ def test_redis_keeps_slates_for_other_processes_by_the_times_of_the_shoppers_row
     look(shop, "eve", "item05")
     ask(shop, path("eve"))
     with redis.Redis.from_url(str(shop.settings.redis_url)) as client:
-        wait_until(lambda: client.hlen("liveshelf:slates:user:eve") == 1, 2.0)
+        wait_until(lambda: client.hlen("liveshelf:slates:user:eve") == 1, 20.0)
         assert client.ttl("liveshelf:slates:user:eve") > 0
         # What this process keeps is gone, as in one that has just been started; Redis has it still.
         client.xadd("liveshelf:changes", {"view": ERASED, "keys": "eve"})
-        wait_until(lambda: 'invalidations_total{reason="erased"}' in shop.client.get("/metrics").text, 2.0)
+        wait_until(lambda: 'invalidations_total{reason="erased"}' in shop.client.get("/metrics").text, 20.0)
 
     assert ask(shop, path("eve"))[1] == "hit"
     look(shop, "eve", "item07")
-    wait_until(lambda: ask(shop, path("eve"))[0].answered_by == "live", 2.0)
+    wait_until(lambda: ask(shop, path("eve"))[0].answered_by == "live", 20.0)
 
 
 def test_many_who_ask_the_same_at_once_have_it_made_once(shop: Shop) -> None:
@@ -132,10 +132,10 @@ def test_hidden_items_leave_the_users_slates_until_they_are_shown_again(shop: Sh
     answer = shop.client.put(f"/v1/users/gus/hidden/{shown}")
 
     assert HiddenAnswer.model_validate_json(answer.content).item_ids == [shown]
-    wait_until(lambda: shown not in [item.item_id for item in ask(shop, path("gus"))[0].items], 2.0)
+    wait_until(lambda: shown not in [item.item_id for item in ask(shop, path("gus"))[0].items], 20.0)
     assert shop.client.get("/v1/users/gus/hidden").json()["item_ids"] == [shown]
     assert shop.client.delete(f"/v1/users/gus/hidden/{shown}").json()["item_ids"] == []
-    wait_until(lambda: shown in [item.item_id for item in ask(shop, path("gus"))[0].items], 2.0)
+    wait_until(lambda: shown in [item.item_id for item in ask(shop, path("gus"))[0].items], 20.0)
 
 
 def test_items_are_ranked_for_the_shopper_and_those_that_cannot_be_sold_are_named(shop: Shop) -> None:
@@ -177,21 +177,21 @@ def test_a_file_of_surfaces_comes_into_service_by_itself_and_a_broken_one_does_n
     assert ask(shop, "/v1/trending?n=6")[1] == "hit"
 
     place.write_text("surfaces: {banner: {kind: home, size: 3}, trending: {filter: 'category == \"Shoes\"'}}")
-    wait_until(lambda: banner() == 3, 5.0)
+    wait_until(lambda: banner() == 3, 20.0)
     slate, cached = ask(shop, "/v1/trending?n=6")
     assert (cached, {item.category for item in slate.items}) == ("miss", {"Shoes"})
 
     place.write_text("surfaces: {banner: {kind: attic}}")
-    wait_until(lambda: shop.client.get("/health/ready").json()["warnings"] != [], 5.0)
+    wait_until(lambda: shop.client.get("/health/ready").json()["warnings"] != [], 20.0)
     assert "surfaces.banner.kind" in shop.client.get("/health/ready").json()["warnings"][0]
     assert banner() == 3
 
     place.unlink()
-    wait_until(lambda: "surfaces.banner.kind" not in str(shop.client.get("/health/ready").json()["warnings"]), 5.0)
+    wait_until(lambda: "surfaces.banner.kind" not in str(shop.client.get("/health/ready").json()["warnings"]), 20.0)
     assert banner() == 3, "a file that is gone changes nothing"
 
     place.write_text("surfaces: {}")
-    wait_until(lambda: banner() == 0, 5.0)
+    wait_until(lambda: banner() == 0, 20.0)
     surfaces = SurfacesAnswer.model_validate_json(shop.client.get("/v1/surfaces").content)
     assert "banner" not in surfaces.surfaces
 

@@ -39,12 +39,12 @@ def test_keys_are_asked_for_made_and_revoked_while_all_runs(tmp_path: Path) -> N
 
         made = shop.command("keys", "create", "--scope", "read")
         headers = {"authorization": f"Bearer {made.stdout.strip()}"}
-        wait_until(lambda: shop.api.get("/v1/trending", headers=headers).status_code == 200, 10)
+        wait_until(lambda: shop.api.get("/v1/trending", headers=headers).status_code == 200, 60)
         assert shop.api.post("/v1/events", headers=headers, json=[event]).status_code == 403
 
         key_id = made.stdout.split("_")[1]
         assert shop.command("keys", "revoke", key_id).returncode == 0
-        wait_until(lambda: shop.api.get("/v1/trending", headers=headers).status_code == 401, 10)
+        wait_until(lambda: shop.api.get("/v1/trending", headers=headers).status_code == 401, 60)
 
         record = Installation(shop.folder).run_record()
         assert record is not None

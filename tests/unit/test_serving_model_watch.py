@@ -9,6 +9,7 @@ import pytest
 
 from recommender.features import ItemCatalogue
 from recommender.features.shopper import Shopper
+from recommender.serving import model_watch
 from recommender.serving.item_table import ItemTable
 from recommender.serving.item_vectors import ItemVectors
 from recommender.serving.model_watch import Models, ModelWatcher
@@ -48,15 +49,18 @@ def test_a_new_current_model_is_taken_into_service() -> None:
     assert len(seconds) == 2
 
 
-def test_who_is_woken_looks_at_once() -> None:
+def test_who_is_woken_looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_watch, "_LOOK_EVERY_S", 3_600.0)
+
     async def scenario() -> None:
         table, models = shop("tent"), FakeModels()
         watcher = ModelWatcher(table, models)
         task = asyncio.create_task(watcher.run())
-        await asyncio.sleep(0.1)
-        models.models, models.current = {"v1": FakeModel([], "v1")}, "v1"
-        watcher.wake()
-        async with asyncio.timeout(0.3):  # it looks by itself half a second after it has looked before
+        async with asyncio.timeout(30):
+            while not watcher.looked:
+                await asyncio.sleep(0.005)
+            models.models, models.current = {"v1": FakeModel([], "v1")}, "v1"
+            watcher.wake()
             while watcher.serving != "v1":
                 await asyncio.sleep(0.005)
         task.cancel()
