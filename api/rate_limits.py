@@ -20,7 +20,7 @@ _PORTION = 20
 PATIENCE_S = 0.1
 """A request waits so long for Redis, if not longer [s]."""
 _BLIND_S = 0.25
-"""Redis that did not answer is asked again after this time."""
+"""Redis that did not answer is asked again after this time, or after twice what a request waits for it."""
 _REFUSE_S = 1.0
 """One who is refused is looked at again after this time, if not before."""
 _CONNECTION_S = 1.0
@@ -70,7 +70,8 @@ class RateLimits:
     process may hold a portion that another would need, up to so many fewer. The window of before counts by the share
     of it that the sliding window still covers, as if its requests had come evenly.
 
-    While Redis does not answer, all pass, and are counted; it is asked again four times a second.
+    While Redis does not answer, all pass, and are counted; it is asked again four times a second, or less often where
+    requests wait longer for it.
 
     Args:
         redis_url: gives the address of the Redis that all processes share; asked when a limit is first met.
@@ -92,6 +93,7 @@ class RateLimits:
         self._unchecked = unchecked
         self._clock = clock
         self._patience_s = patience_s
+        self._blind_s = max(_BLIND_S, 2 * patience_s)
         self._accounts: dict[tuple[str, str], _Account] = {}
         self._blind_until = 0.0
         self._is_blind = False
@@ -138,7 +140,7 @@ class RateLimits:
         except (redis.RedisError, OSError, TimeoutError) as error:
             if not self._is_blind:
                 _log.warning("rate limits: Redis does not answer (%s); all requests pass", type(error).__name__)
-            self._is_blind, self._blind_until = True, self._clock() + _BLIND_S
+            self._is_blind, self._blind_until = True, self._clock() + self._blind_s
             self._unchecked()
             return None
         seconds = max(0.0, room_at - time.time())
@@ -152,8 +154,9 @@ class RateLimits:
 
     def _opened(self) -> SlidingWindowCounterRateLimiter:
         if self._limiter is None:
+            longest_s = max(_CONNECTION_S, self._patience_s)
             pool = self._pool = redis.asyncio.ConnectionPool.from_url(
-                self._redis_url(), socket_timeout=_CONNECTION_S, socket_connect_timeout=_CONNECTION_S
+                self._redis_url(), socket_timeout=longest_s, socket_connect_timeout=longest_s
             )
             storage = RedisStorage(
                 "async+redis://",

@@ -210,4 +210,4 @@ def _set(columns: Floats, rows: Rows, at: Rows, names: Sequence[str], found: Seq
     here = (rows.take(places) == at).nonzero()[0]
     if len(here):
         first = _COLUMN[names[0]]
-        columns[first : first + len(names), places.take(here)] = np.array(found, np.float32).take(here, axis=1)
+        columns[first : first + len(names), places.take(here)] = np.array(found, np.float64).take(here, axis=1)

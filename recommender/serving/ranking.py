@@ -54,7 +54,7 @@ def _origin(
     rows: int, places: npt.NDArray[np.integer], parts: Scores, lists: Sequence[int], lengths: Sequence[int]
 ) -> npt.NDArray[np.intp]:
     """Return for each row the list that gives it the largest part, of equal ones the last."""
-    largest = np.zeros(rows)
+    largest = np.full(rows, -np.inf)
     np.maximum.at(largest, places, parts)
     gives = np.flatnonzero(parts == largest[places])
     origin = np.zeros(rows, np.intp)

@@ -159,6 +159,7 @@ class TableRefresher:
             item_ids = await self._in_thread(self._features.item_ids)
             for start in range(0, len(item_ids), _COMPARED_AT_ONCE):
                 await self._load(self._table.unloaded(item_ids[start : start + _COMPARED_AT_ONCE]))
+                await self._refresh_catalogue(_AT_A_STRETCH)
                 await asyncio.sleep(0)
             self._counted = count
         self._sweep_due = time.monotonic() + SWEEP_EVERY_S
