@@ -61,7 +61,9 @@ def run(options: Options, display: Display, result: dict[str, Any]) -> None:
         versions = _save_versions(registry, options.items, section)
         port = free_port()
         section.say("starts the API")
-        api = children.start("api", python("-m", "api"), place.environment(port=str(port), dev="true"))
+        # A disk that has Redis wait for a moment is no fault of a change: such a slate comes late and tells so.
+        environment = place.environment(port=str(port), dev="true", deadline_ms="1000")
+        api = children.start("api", python("-m", "api"), environment)
         url = f"http://127.0.0.1:{port}"
         _wait_for(url, options.items, versions[0], registry, children)
         section.done(f"{options.items:,} items, {len(versions)} versions")
