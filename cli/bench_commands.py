@@ -118,6 +118,7 @@ def bench_rollback(
     stall_items: Annotated[int, typer.Option(min=0, help="Items whose swap may stall an event loop; 0: none.")] = (
         100_000
     ),
+    deadline_ms: Annotated[float, typer.Option(min=1.0, help="Milliseconds that a slate may take.")] = 40.0,
     as_json: AsJson = False,
 ) -> None:
     """Models change under load, one of them is damaged: failed requests, latencies, seconds until each is served."""
@@ -125,7 +126,13 @@ def bench_rollback(
 
     raise typer.Exit(
         run_rollback(
-            items=items, rate=rate, activations=activations, every=every, stall_items=stall_items, as_json=as_json
+            items=items,
+            rate=rate,
+            activations=activations,
+            every=every,
+            stall_items=stall_items,
+            deadline_ms=deadline_ms,
+            as_json=as_json,
         )
     )
 

@@ -15,10 +15,17 @@ from cli.load_report import DONE, FAILED
 from cli.problem import WRONG_USE, Problem
 
 
-def run_rollback(*, items: int, rate: int, activations: int, every: float, stall_items: int, as_json: bool) -> int:
+def run_rollback(
+    *, items: int, rate: int, activations: int, every: float, stall_items: int, deadline_ms: float, as_json: bool
+) -> int:
     """Do the drill; print one JSON object or tables; return 1 if a request failed or a damaged model was served."""
     options = rollback_run.Options(
-        items=items, rate=rate, activations=activations, every_s=every, stall_items=stall_items
+        items=items,
+        rate=rate,
+        activations=activations,
+        every_s=every,
+        stall_items=stall_items,
+        deadline_ms=deadline_ms,
     )
     passed = True
 

@@ -25,7 +25,8 @@ def bench(*arguments: str) -> Any:
 @pytest.mark.long
 def test_models_change_under_load_and_nobody_notices() -> None:
     result = bench(
-        "rollback", "--items", "1000", "--rate", "20", "--activations", "2", "--every", "1", "--stall-items", "2000"
+        *("rollback", "--items", "1000", "--rate", "20", "--activations", "2", "--every", "1", "--stall-items", "2000"),
+        *("--deadline-ms", "5000"),  # how quick this computer is is not judged here
     )
     assert result["passed"] is True
     assert (result["failed"], result["problems"]) == (0, [])
